@@ -1,0 +1,43 @@
+# Everything runs in .venv, which the targets make themselves. Needs: make, Python 3.11 or newer with venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check generate bench help
+.DEFAULT_GOAL := help
+
+help:            ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+demo: $(BIN)/engine  ## run the booking of flows/examples/booking.json against the taxi simulator
+	$(BIN)/python -m steps.simulator -- $(BIN)/engine run flows/booking.yaml --input flows/examples/booking.json
+
+test: $(VENV)/dev    ## run all tests
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/dev   ## format, lint, types, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/engine validate --strict flows/booking.yaml flows/rules/booking.yaml
+	$(MAKE) --no-print-directory generate
+	@git diff --exit-code --stat -- schemas docs || (echo "generated files were stale: commit the new ones" && exit 1)
+
+generate: $(VENV)/dev  ## write the files that are made from code: schemas/flow.schema.json and docs/reference
+	$(BIN)/python -m engine.definition.schema
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/dev   ## measure speed: transitions, start-up, commits
+	$(BIN)/python -m bench
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(BIN)/engine: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $(BIN)/engine
+
+$(VENV)/dev: $(BIN)/engine
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $(VENV)/dev

@@ -1,0 +1,403 @@
+"""Run frames on until each is parked or over: an `Advance` is the work of one decision.
+
+Rules of this file, and nothing of it lives elsewhere:
+
+1. A frame runs through states that need nothing from outside (Pass, Choice, Succeed, Fail) without a pause.
+2. A state that fails goes to its Retriers, then to its Catchers; else its frame fails, and with it the state around it.
+3. A Parallel or Map keeps counters and starts its children in order; its last child joins it. A child that fails ends
+   its siblings at once, also while the fork is still starting children.
+4. Tokens come from the execution's own counter and never repeat.
+
+Frames that are ready to run wait in a queue, so that nothing here is recursive in the number of items.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from engine.core.events import Cancel, FinishExecution, ScheduleTask, StartTimer
+from engine.core.execution import (
+    CHILDREN,
+    FAILED,
+    OVER,
+    RETRY,
+    ROOT,
+    RUNNING,
+    SUCCEEDED,
+    TASK,
+    TIMER,
+    Execution,
+    ForkProgress,
+    Frame,
+)
+from engine.core.matching import RUNTIME, find_catcher, find_retrier, retry_delay
+from engine.core.scope import StateScope
+from engine.core.task_events import scheduled
+from engine.core.working import Working
+from engine.errors import ExecutionFailure, TransitionLimitExceeded
+from engine.machine import Call, Done, Failed, Fork, Goto, Sleep, Stages, State, StateMachine
+from engine.query import UNSET
+from engine.values import JSON, TOO_LARGE, exceeds
+
+MAX_TRANSITIONS: Final = 1_000_000
+"""Most states one decision may run through. Reached only without a history limit: it is the last fuse."""
+
+
+class Advance(Working):
+    """Runs the frames of one decision on."""
+
+    __slots__ = ("ready", "transitions")
+
+    def __init__(self, machine: StateMachine, execution: Execution, time: float) -> None:
+        super().__init__(machine, execution, time)
+        self.ready: deque[Frame] = deque()
+        self.transitions = 0
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Run until no frame can go on."""
+        ready = self.ready
+        while ready:
+            frame = ready.popleft()
+            if self.changed.get(frame.path) is frame and self.execution.status == RUNNING:
+                self.run(frame)
+
+    def begin(self) -> None:
+        """The root frame, at the start of the machine."""
+        frame = self.changed[ROOT] = Frame(ROOT, self.machine.start_at, self.execution.input, 0)
+        self.ready.append(frame)
+
+    def run(self, frame: Frame) -> None:
+        """Enter states, one after the other, until the frame is parked or over."""
+        find, execution = self.find, self.execution
+        while frame.wait is None:
+            state = find[frame.state]
+            if execution.events >= execution.history_limit:
+                self.overflow(frame)
+                return
+            self.transitions += 1
+            if self.transitions > MAX_TRANSITIONS:
+                raise TransitionLimitExceeded(
+                    f"{execution.name}: {MAX_TRANSITIONS} transitions without a pause; the flow seems to run in circles"
+                )
+            # Root frames enter their first state with no event before it, as on AWS.
+            entered = self.record(frame, state.entered, {"name": state.name, "input": frame.input})
+            frame.entered = entered
+            frame.entered_at = self.time
+            frame.tries = 0
+            frame.spent = ()
+            frame.key = ""
+            self.attempt(frame, state)
+
+    def attempt(self, frame: Frame, state: State) -> None:
+        """Enter the state once: the first time, or again after a retry."""
+        frame.tries += 1
+        scope = self.scope(frame)
+        try:
+            if state.TYPE == "Task":
+                frame.token = self.token()
+            prepare = state.stages.prepare
+            outcome = state.enter(frame.input if prepare is None else prepare(frame.input, scope), scope)
+            kind = type(outcome)
+            if kind is Done:
+                self.finish(frame, state, state.stages, outcome.result, scope)  # type: ignore[union-attr]
+                return
+        except ExecutionFailure as failure:
+            self.evaluation_failed(frame, state, failure)
+            return
+        match outcome:
+            case Goto():
+                try:
+                    self.finish(frame, state, outcome.stages, outcome.result, scope, outcome.target)
+                except ExecutionFailure as failure:
+                    self.evaluation_failed(frame, state, failure)
+            case Call():
+                self.call(frame, outcome)
+            case Sleep():
+                frame.wait, frame.token, frame.due, frame.output = TIMER, self.token(), outcome.until, outcome.result
+                self.commands.append(StartTimer(f"{frame.path}#{frame.token}", outcome.until))
+            case Fork():
+                self.fork(frame, state, outcome)
+            case Failed():
+                self.fail(frame, outcome.error, outcome.cause)
+
+    def finish(
+        self, frame: Frame, state: State, stages: Stages, result: JSON, scope: StateScope, target: str | None = None
+    ) -> None:
+        """The state has its result: run the stages behind it, leave it, and go where it leads."""
+        data = frame.input
+        output = result
+        details: dict[str, JSON]
+        if stages.produce is not None or stages.assign is not None:
+            if scope.error_output is UNSET:
+                scope.result = result
+            if stages.produce is not None:
+                output = stages.produce(data, result, scope)
+                if exceeds(output):
+                    raise ExecutionFailure("States.DataLimitExceeded", TOO_LARGE.format(state.name), explain=False)
+            details = {"name": state.name, "output": output}
+            if stages.assign is not None:
+                assigned = stages.assign(data, result, scope)
+                frame.variables = {**frame.variables, **assigned}
+                details["assignedVariables"] = assigned
+        else:
+            details = {"name": state.name, "output": output}
+        self.leave(frame, state, details, output, target or state.next)
+
+    def leave(self, frame: Frame, state: State, details: dict[str, JSON], output: JSON, target: str | None) -> None:
+        """Write the exit and move on; without a target the frame is over."""
+        self.record(frame, state.exited, details)
+        frame.wait = None
+        frame.due = frame.beat = frame.call = frame.fork = None
+        if target is not None:
+            frame.state = target
+            frame.input = output
+        else:
+            frame.wait = OVER
+            self.complete(frame, output)
+
+    def call(self, frame: Frame, call: Call) -> None:
+        """Park the frame behind a call and have it made."""
+        token = frame.token
+        if not frame.key:
+            frame.key = f"{self.execution.name}/{frame.path}/{token}"
+        frame.wait = TASK
+        frame.due = None if call.timeout is None else self.time + call.timeout
+        frame.beat = None if call.heartbeat is None else self.time + call.heartbeat
+        frame.call = {"arguments": call.arguments, "heartbeat": call.heartbeat, "started": False, "again": 0}
+        self.record(frame, *scheduled(call))
+        self.commands.append(ScheduleTask(frame, call.resource, call.arguments))
+
+    # -- Parallel and Map ------------------------------------------------------------------------------------------
+
+    def fork(self, frame: Frame, state: State, fork: Fork) -> None:
+        """Begin a Parallel or Map: start as many children as the limit allows."""
+        is_map = fork.items is not None
+        self.record(frame, f"{state.TYPE}StateStarted", {"length": fork.count} if is_map else None)
+        frame.wait, frame.token = CHILDREN, self.token()
+        frame.fork = ForkProgress(fork.count, fork.limit, fork.items, fork.keyed, fork.source, 0, fork.count)
+        if fork.count == 0:
+            self.join(frame)
+            return
+        first = frame.last
+        for _ in range(min(fork.count, fork.limit or fork.count)):
+            # A child that fails at once ends the whole fork: then no more are started.
+            if not self.start_child(frame, state, first):
+                return
+
+    def start_child(self, frame: Frame, state: State, last: int) -> bool:
+        """Start the next child. False when making its input failed, and the state with it."""
+        fork = frame.fork
+        assert fork is not None
+        index = fork.next
+        fork.next += 1
+        child = Frame(f"{frame.path}.{index}", state.child(index).start_at, None, last)
+        scope = self.scope(frame)
+        if fork.items is not None:
+            self.record(child, "MapIterationStarted", {"name": frame.state, "index": index})
+            scope.item = (index, fork.items[index], fork.keyed)
+        try:
+            child.input = state.child_input(fork.source, index, scope)
+        except ExecutionFailure as failure:
+            self.evaluation_failed(frame, state, failure)
+            return False
+        self.changed[child.path] = child
+        self.ready.append(child)
+        return True
+
+    def complete(self, frame: Frame, output: JSON) -> None:
+        """The frame has reached its end with an output."""
+        frame.output = output
+        frame.input = None
+        if frame.path == ROOT:
+            self.end(frame, SUCCEEDED, "ExecutionSucceeded", output=output)
+            return
+        parent = self.open(frame.path.rpartition(".")[0])
+        fork = parent.fork
+        assert fork is not None
+        parent.fork = fork = fork.copy()
+        fork.left -= 1
+        if fork.items is not None:
+            self.record(frame, "MapIterationSucceeded", {"name": parent.state, "index": frame.index})
+        if fork.left == 0:
+            parent.last = frame.last
+            self.join(parent)
+        elif fork.next < fork.count:
+            self.start_child(parent, self.find[parent.state], frame.last)
+
+    def join(self, frame: Frame) -> None:
+        """Every child has ended well: gather their outputs in order and go on."""
+        state = self.find[frame.state]
+        fork = frame.fork
+        assert fork is not None
+        outputs = []
+        for index in range(fork.count):
+            path = f"{frame.path}.{index}"
+            child = self.frame(path)
+            assert child is not None
+            outputs.append(child.output)
+            self.changed[path] = None
+        self.record(frame, f"{state.TYPE}StateSucceeded", None)
+        self.settle(frame, state, outputs)
+
+    def settle(self, frame: Frame, state: State, result: JSON) -> None:
+        """A result came from outside or from children: finish the state and let its frame run on."""
+        try:
+            if exceeds(result):
+                raise ExecutionFailure("States.DataLimitExceeded", TOO_LARGE.format(state.name), explain=False)
+            self.finish(frame, state, state.stages, result, self.scope(frame))
+        except ExecutionFailure as failure:
+            self.evaluation_failed(frame, state, failure)
+        if frame.wait is None:
+            self.ready.append(frame)
+
+    def drop_children(self, frame: Frame) -> None:
+        """End every child of the frame, with whatever it waits for."""
+        if frame.fork is None:
+            return
+        for index in range(frame.fork.next):
+            path = f"{frame.path}.{index}"
+            child = self.frame(path)
+            if child is not None:
+                self.drop_children(child)
+                if child.wait in (TASK, TIMER, RETRY):
+                    self.commands.append(Cancel(f"{child.path}#{child.token}"))
+                self.changed[path] = None
+        frame.fork = None
+
+    # -- failing ---------------------------------------------------------------------------------------------------
+
+    def evaluation_failed(self, frame: Frame, state: State, failure: ExecutionFailure) -> None:
+        """Something inside the state failed: word the cause as AWS does, and let the state fail."""
+        error, cause = failure.error, failure.cause
+        if failure.explain and cause is not None:
+            cause = (
+                f"An error occurred while executing the state '{state.name}' "
+                f"(entered at the event id #{frame.entered}). {cause}"
+            )
+        if failure.kind == "evaluation":
+            details = {"error": error, "cause": cause, "location": failure.location, "state": state.name}
+            self.record(frame, "EvaluationFailed", {key: value for key, value in details.items() if value is not None})
+        self.fail(frame, error, cause)
+
+    def fail(
+        self,
+        frame: Frame,
+        error: str | None,
+        cause: str | None,
+        *,
+        heartbeat: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        """The frame's state failed: retry it, catch it, or fail the frame and the state around it."""
+        while True:
+            state = self.find[frame.state]
+            number = find_retrier(state.retriers, frame.spent, error, heartbeat=heartbeat)
+            if number is not None:
+                self.retry(frame, state, number, retry_after)
+                return
+            if frame.wait == CHILDREN:
+                self.drop_children(frame)
+                self.record(frame, f"{state.TYPE}StateFailed", None)
+            catcher = find_catcher(state.catchers, error, heartbeat=heartbeat)
+            if catcher is not None:
+                failure = self.catch(frame, state, catcher.stages, catcher.next, error, cause)
+                if failure is None:
+                    return
+                error, cause = RUNTIME, failure
+            if frame.path == ROOT:
+                self.end(frame, FAILED, "ExecutionFailed", error=error, cause=cause)
+                return
+            frame = self.fail_child(frame)
+            retry_after = None
+
+    def fail_child(self, frame: Frame) -> Frame:
+        """A branch or iteration failed; answers the frame around it, whose state fails with it.
+
+        All that is said about the end of its siblings follows, as on AWS, from the event that the child failed with.
+        """
+        last = frame.last
+        parent = self.open(frame.path.rpartition(".")[0])
+        parent.last = last
+        state = self.find[frame.state]
+        is_map = parent.fork is not None and parent.fork.items is not None
+        where = {"name": parent.state, "index": frame.index} if is_map else None
+        if is_map:
+            self.record(frame, "MapIterationFailed", where)
+            frame.last = last
+        if state.TYPE == "Task":
+            self.record(frame, "TaskStateAborted", None)
+        frame.wait = OVER
+        for index in range(parent.fork.next if parent.fork is not None else 0):
+            sibling = self.frame(f"{parent.path}.{index}")
+            if sibling is not None and sibling.wait not in (None, OVER):
+                self.abort_child(self.open(sibling.path), parent, last, is_map)
+        return parent
+
+    def abort_child(self, frame: Frame, parent: Frame, last: int, is_map: bool) -> None:
+        """Write that a sibling of a failed child is ended."""
+        frame.last = last
+        if is_map:
+            self.record(frame, "MapIterationAborted", {"name": parent.state, "index": frame.index})
+            frame.last = last
+        self.record(frame, f"{self.find[frame.state].TYPE}StateAborted", None)
+
+    def retry(self, frame: Frame, state: State, number: int, retry_after: float | None) -> None:
+        """Park the frame until the retrier's delay is over."""
+        self.drop_children(frame)
+        spent = list(frame.spent or (0,) * len(state.retriers))
+        delay = retry_delay(state.retriers[number], spent[number], self.scope(frame).random, retry_after)
+        spent[number] += 1
+        frame.spent = tuple(spent)
+        frame.wait, frame.token, frame.due, frame.beat = RETRY, self.token(), self.time + delay, None
+        frame.call = None
+        self.commands.append(StartTimer(f"{frame.path}#{frame.token}", self.time + delay))
+
+    def catch(
+        self, frame: Frame, state: State, stages: Stages, target: str, error: str | None, cause: str | None
+    ) -> str | None:
+        """Hand the error to a catcher. None when it worked, else the cause of its own failure."""
+        scope = self.scope(frame)
+        scope.error_output = found = {"Error": error, "Cause": cause}
+        try:
+            self.finish(frame, state, stages, found, scope, target)
+        except ExecutionFailure as failure:
+            return f"{failure.cause}"
+        self.ready.append(frame)
+        return None
+
+    def overflow(self, frame: Frame) -> None:
+        """The history is full: the execution ends, as on AWS."""
+        limit = self.execution.history_limit
+        root = self.open(ROOT)
+        root.last = frame.last
+        cause = f"The execution reached the maximum number of history events ({limit})."
+        self.end(root, FAILED, "ExecutionFailed", error=RUNTIME, cause=cause)
+
+    def end(
+        self,
+        frame: Frame,
+        status: str,
+        kind: str,
+        *,
+        output: JSON = None,
+        error: str | None = None,
+        cause: str | None = None,
+    ) -> None:
+        """End the execution and everything in it."""
+        details: dict[str, JSON] = {"output": output} if status == SUCCEEDED else {}
+        details |= {key: value for key, value in (("error", error), ("cause", cause)) if value is not None}
+        self.record(frame, kind, details)
+        execution = self.execution
+        execution.status, execution.output, execution.error, execution.cause = status, output, error, cause
+        execution.stopped = self.time
+        frame.wait = OVER
+        for path in {*execution.frames, *self.changed}:
+            waiting = self.frame(path)
+            if waiting is not None and waiting.wait in (TASK, TIMER, RETRY) and waiting.path != frame.path:
+                self.commands.append(Cancel(f"{path}#{waiting.token}"))
+            self.changed[path] = None
+        self.ready.clear()
+        self.commands.append(FinishExecution())

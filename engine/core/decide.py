@@ -1,0 +1,170 @@
+"""`decide`: the pure heart. An execution and an event in; a decision out. No clock, no randomness, no I/O."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from engine.core import task_events
+from engine.core.advance import Advance
+from engine.core.events import (
+    DeadlineReached,
+    Decision,
+    Event,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionStopped,
+    ScheduleTask,
+    StartTimer,
+    TaskFailed,
+    TaskHeartbeat,
+    TaskSubmitted,
+    TaskSucceeded,
+    TimerFired,
+)
+from engine.core.execution import ABORTED, RETRY, ROOT, RUNNING, TASK, TIMED_OUT, TIMER, Execution, Frame
+from engine.core.matching import TIMEOUT
+from engine.machine import Resource, StateMachine
+from engine.states.task import Task
+
+
+def decide(machine: StateMachine, execution: Execution, event: Event) -> Decision:
+    """What follows from an event.
+
+    Neither argument is changed. An event that nothing waits for (late, repeated, or of an execution that is over)
+    gives a decision without history, frames or commands. Raises TransitionLimitExceeded for a flow that runs in
+    circles without a history limit.
+    """
+    run = Advance(machine, execution, event.time)
+    if execution.status == RUNNING:
+        match event:
+            case TaskSucceeded() | TaskFailed() | TaskSubmitted() | TaskHeartbeat():
+                frame = _waiting(run, event.token)
+                if frame is not None and frame.wait == TASK:
+                    _task(run, frame, event)
+            case TimerFired():
+                frame = _waiting(run, event.token)
+                if frame is not None:
+                    _timer(run, frame, event)
+            case ExecutionStarted():
+                if not execution.frames:
+                    _start(run, event.time)
+            case ExecutionResumed():
+                _resume(run)
+            case DeadlineReached():
+                if execution.deadline is not None and event.time >= execution.deadline:
+                    run.end(_root(run), TIMED_OUT, "ExecutionTimedOut")
+            case ExecutionStopped():
+                run.end(_root(run), ABORTED, "ExecutionAborted", error=event.error, cause=event.cause)
+            case _:
+                assert_never(event)
+        run.drain()
+    return run.decision()
+
+
+def _start(run: Advance, time: float) -> None:
+    execution, machine = run.execution, run.machine
+    execution.started = time
+    if machine.timeout is not None:
+        execution.deadline = time + machine.timeout
+    execution.events = 1
+    run.history.append((1, 0, time, "ExecutionStarted", {"input": execution.input}))
+    run.begin()
+
+
+def _resume(run: Advance) -> None:
+    """Ask again for everything that is waited for; a first run has nothing that could have been made before."""
+    again = 1 if run.execution.runs else 0
+    run.execution.runs += 1
+    for path, waiting in run.execution.frames.items():
+        if waiting.wait == TASK and "submitted" not in waiting.call:
+            frame = run.open(path)
+            frame.call = {**frame.call, "again": frame.call["again"] + again}
+            run.commands.append(ScheduleTask(frame, _resource(run, frame), frame.call["arguments"]))
+        elif waiting.wait in (TASK, TIMER, RETRY) and waiting.wakes is not None:
+            run.commands.append(StartTimer(f"{path}#{waiting.token}", waiting.wakes))
+
+
+def _root(run: Advance) -> Frame:
+    """The root frame, its history going on after whatever happened last anywhere."""
+    root = run.open(ROOT)
+    root.last = run.execution.events
+    return root
+
+
+def _waiting(run: Advance, token: str) -> Frame | None:
+    """The frame that waits for exactly this token, for changing."""
+    path, _, number = token.partition("#")
+    frame = run.execution.frames.get(path)
+    if frame is None or str(frame.token) != number or frame.wait not in (TASK, TIMER, RETRY):
+        return None
+    return run.open(path)
+
+
+def _resource(run: Advance, frame: Frame) -> Resource:
+    state = run.find[frame.state]
+    assert isinstance(state, Task)
+    return state.resource
+
+
+def _note_start(run: Advance, frame: Frame, resource: Resource, started: float | None) -> None:
+    """Write that the work began, once per call, with the time at which it did."""
+    if frame.call["started"]:
+        return
+    frame.call = {**frame.call, "started": True}
+    moment, run.time = run.time, started if started is not None else run.time
+    run.record(frame, *task_events.started(resource))
+    run.time = moment
+
+
+def _task(run: Advance, frame: Frame, event: TaskSucceeded | TaskFailed | TaskSubmitted | TaskHeartbeat) -> None:
+    if isinstance(event, TaskHeartbeat):
+        limit = frame.call["heartbeat"]
+        frame.beat = None if limit is None else event.time + limit
+        return
+    resource = _resource(run, frame)
+    _note_start(run, frame, resource, event.started)
+    if isinstance(event, TaskSubmitted):
+        frame.call = {**frame.call, "submitted": True}
+        run.record(frame, *task_events.submitted(resource, event.output))
+        return
+    if isinstance(event, TaskSucceeded):
+        run.record(frame, *_noted(task_events.succeeded(resource, event.output), event.note))
+        run.settle(frame, run.find[frame.state], event.output)
+        return
+    run.record(frame, *_noted(task_events.failed(resource, event.error, event.cause), event.note))
+    run.fail(frame, event.error, event.cause, retry_after=event.retry_after)
+    _go_on(run, frame)
+
+
+def _noted(recorded: task_events.Recorded, note: str | None) -> task_events.Recorded:
+    """The event with the step's line for people, which stays out of AWS's shape."""
+    kind, details = recorded
+    return (kind, details) if note is None else (kind, {**(details or {}), "note": note})
+
+
+def _timer(run: Advance, frame: Frame, event: TimerFired) -> None:
+    wakes = frame.wakes
+    if wakes is not None and event.time < wakes:
+        return
+    state = run.find[frame.state]
+    if frame.wait == TIMER:
+        run.settle(frame, state, frame.output)
+    elif frame.wait == RETRY:
+        frame.wait = frame.due = None
+        run.attempt(frame, state)
+        _go_on(run, frame)
+    else:
+        heartbeat = (
+            frame.beat is not None and event.time >= frame.beat and (frame.due is None or frame.beat < frame.due)
+        )
+        resource = _resource(run, frame)
+        _note_start(run, frame, resource, event.started)
+        run.record(frame, *task_events.failed(resource, TIMEOUT, None))
+        run.fail(frame, TIMEOUT, None, heartbeat=heartbeat)
+        _go_on(run, frame)
+
+
+def _go_on(run: Advance, frame: Frame) -> None:
+    """Let the frame run on if nothing parked it. Running a frame that is parked does nothing."""
+    if frame.wait is None:
+        run.ready.append(frame)

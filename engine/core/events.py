@@ -1,0 +1,220 @@
+"""What comes in (events), what goes out (commands), and the two together (a decision).
+
+Every event carries its own time, in seconds since the epoch. Tokens are `<path>#<number>`; an event whose token is
+not what its frame waits for is late or repeated, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from engine.core.execution import Execution, Frame
+from engine.machine import Resource
+from engine.values import JSON
+
+
+class ExecutionStarted:
+    """Begin. The execution has its input and no frames yet."""
+
+    __slots__ = ("time",)
+
+    def __init__(self, time: float) -> None:
+        self.time = time
+
+
+class TaskSubmitted:
+    """The first answer of a call that waits (`.sync`, `.waitForTaskToken`): a receipt, not the result."""
+
+    __slots__ = ("output", "started", "time", "token")
+
+    def __init__(self, token: str, output: JSON, time: float, started: float | None = None) -> None:
+        self.token = token
+        self.output = output
+        self.time = time
+        self.started = started
+
+
+class TaskSucceeded:
+    """A call's result. `started`: when the work began; `note`: a line for people, kept beside the history."""
+
+    __slots__ = ("note", "output", "started", "time", "token")
+
+    def __init__(
+        self, token: str, output: JSON, time: float, started: float | None = None, note: str | None = None
+    ) -> None:
+        self.token = token
+        self.output = output
+        self.time = time
+        self.started = started
+        self.note = note
+
+
+class TaskFailed:
+    """A call failed. `retry_after`: seconds that the called side asked to be left alone."""
+
+    __slots__ = ("cause", "error", "note", "retry_after", "started", "time", "token")
+
+    def __init__(
+        self,
+        token: str,
+        error: str | None,
+        cause: str | None,
+        time: float,
+        started: float | None = None,
+        retry_after: float | None = None,
+        note: str | None = None,
+    ) -> None:
+        self.token = token
+        self.error = error
+        self.cause = cause
+        self.time = time
+        self.started = started
+        self.retry_after = retry_after
+        self.note = note
+
+
+class TaskHeartbeat:
+    """The work goes on: restarts HeartbeatSeconds."""
+
+    __slots__ = ("time", "token")
+
+    def __init__(self, token: str, time: float) -> None:
+        self.token = token
+        self.time = time
+
+
+class TimerFired:
+    """A moment that a frame waits for has come. `started`: when the work that timed out began, if it did."""
+
+    __slots__ = ("started", "time", "token")
+
+    def __init__(self, token: str, time: float, started: float | None = None) -> None:
+        self.token = token
+        self.time = time
+        self.started = started
+
+
+class ExecutionResumed:
+    """A process takes the execution over after another one ended: everything it waits for is asked for again."""
+
+    __slots__ = ("time",)
+
+    def __init__(self, time: float) -> None:
+        self.time = time
+
+
+class DeadlineReached:
+    """The machine's TimeoutSeconds are over."""
+
+    __slots__ = ("time",)
+
+    def __init__(self, time: float) -> None:
+        self.time = time
+
+
+class ExecutionStopped:
+    """Somebody stopped the execution."""
+
+    __slots__ = ("cause", "error", "time")
+
+    def __init__(self, time: float, error: str | None = None, cause: str | None = None) -> None:
+        self.time = time
+        self.error = error
+        self.cause = cause
+
+
+Event = (
+    ExecutionStarted
+    | TaskSubmitted
+    | TaskSucceeded
+    | TaskFailed
+    | TaskHeartbeat
+    | TimerFired
+    | ExecutionResumed
+    | DeadlineReached
+    | ExecutionStopped
+)
+
+
+class ScheduleTask:
+    """Call the resource. `attempt` counts the deliveries of this entry; `key` is the same for all of them.
+
+    `again`: this very call may have been made before, by a process that ended.
+    """
+
+    __slots__ = ("again", "arguments", "attempt", "beat", "due", "key", "path", "resource", "state", "token")
+
+    def __init__(self, frame: Frame, resource: Resource, arguments: JSON) -> None:
+        self.token = f"{frame.path}#{frame.token}"
+        self.path = frame.path
+        self.state = frame.state
+        self.resource = resource
+        self.arguments = arguments
+        self.again: int = frame.call["again"]
+        self.attempt = frame.tries + self.again
+        self.key = frame.key
+        self.due = frame.due
+        self.beat = frame.beat
+
+
+class StartTimer:
+    """Send TimerFired with this token at `due`."""
+
+    __slots__ = ("due", "token")
+
+    def __init__(self, token: str, due: float) -> None:
+        self.token = token
+        self.due = due
+
+
+class Cancel:
+    """Nobody waits for this token any more: stop the work if that is possible."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+
+class FinishExecution:
+    """The execution has ended; its status, output, error and cause are on it."""
+
+    __slots__ = ()
+
+
+Command = ScheduleTask | StartTimer | Cancel | FinishExecution
+
+HistoryEvent = tuple[int, int, float, str, "dict[str, JSON] | None"]
+"""Id, id of the event before it in its path, seconds since the epoch, AWS's type name, details as JSON values."""
+
+
+class Decision:
+    """What follows from an event. Written together in one transaction; only then are the commands carried out.
+
+    `frames` maps the paths that changed to their new frames, None for those that are gone.
+    """
+
+    __slots__ = ("commands", "execution", "frames", "history")
+
+    def __init__(
+        self,
+        execution: Execution,
+        frames: dict[str, Frame | None],
+        history: list[HistoryEvent],
+        commands: list[Command],
+    ) -> None:
+        self.execution = execution
+        self.frames = frames
+        self.history = history
+        self.commands = commands
+
+    def apply(self) -> Execution:
+        """The execution after this decision. The owner of the execution calls it once, after the commit.
+
+        It changes the shared mapping of frames in place: a decision costs what it touches, not what lies beside it.
+        """
+        frames = self.execution.frames
+        for path, frame in self.frames.items():
+            if frame is None:
+                frames.pop(path, None)
+            else:
+                frames[path] = frame
+        return self.execution

@@ -1,0 +1,283 @@
+"""One run as data: an execution and its frames.
+
+A **frame** is one running path: the root, a branch of a Parallel, an iteration of a Map. It knows the state it stands
+in and what it waits for. Frames form a tree by their paths: the root is "0", its third branch "0.2".
+
+What a frame waits for is data too, so that a store needs no queue beside it:
+
+    TASK      a call is out; `due` is its time-out, `beat` its heartbeat time-out (seconds since the epoch, or None)
+    TIMER     a Wait; `due` is when it ends
+    RETRY     a retrier's delay; `due` is when the state is tried again
+    CHILDREN  a Parallel or Map; `fork` counts its children
+    OVER      a branch or iteration that has ended; its `output` waits for the join
+
+`token` numbers what is waited for. It counts over the whole execution and never repeats, so that anything late or
+repeated is recognised and ignored.
+
+Executions and frames are values: `decide` copies what it changes. `to_json` and `from_json` are the snapshot, with a
+format version.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from engine.values import JSON
+
+FORMAT: Final = 1
+"""Version of the snapshot. A change of the fields below needs a new one and a step in `upgrade`."""
+
+ROOT: Final = "0"
+
+TASK: Final = "TASK"
+TIMER: Final = "TIMER"
+RETRY: Final = "RETRY"
+CHILDREN: Final = "CHILDREN"
+OVER: Final = "OVER"
+
+RUNNING: Final = "RUNNING"
+SUCCEEDED: Final = "SUCCEEDED"
+FAILED: Final = "FAILED"
+TIMED_OUT: Final = "TIMED_OUT"
+ABORTED: Final = "ABORTED"
+
+DEFAULT_HISTORY_LIMIT: Final = 25_000
+"""Most events an execution may have (AWS's quota)."""
+
+
+class ForkProgress:
+    """How far a Parallel or Map is.
+
+    `source` is the prepared input; `items` the list of a Map, None for a Parallel; `keyed` says that it was an object,
+    whose items are then {"Key", "Value"}. `next` is the next child to start, `left` how many have not ended.
+    """
+
+    __slots__ = ("count", "items", "keyed", "left", "limit", "next", "source")
+
+    def __init__(
+        self, count: int, limit: int, items: list[JSON] | None, keyed: bool, source: JSON, next_: int, left: int
+    ) -> None:
+        self.count = count
+        self.limit = limit
+        self.items = items
+        self.keyed = keyed
+        self.source = source
+        self.next = next_
+        self.left = left
+
+    def copy(self) -> ForkProgress:
+        """A copy to change."""
+        return ForkProgress(*self.to_json())
+
+    def to_json(self) -> list[JSON]:
+        """The snapshot, as a list in the order of the constructor."""
+        return [self.count, self.limit, self.items, self.keyed, self.source, self.next, self.left]
+
+
+class Frame:
+    """One running path. Treat as immutable; `copy` first.
+
+    `entered` and `last` are event ids (of the state's entry, and the latest in this path); `entered_at` seconds since
+    the epoch; `tries` counts the attempts of this entry, `spent` the retries by retrier; `key` is the idempotency key
+    of this entry; `call` holds the arguments, time-out and heartbeat of a call that is out.
+    """
+
+    __slots__ = (
+        "beat",
+        "call",
+        "due",
+        "entered",
+        "entered_at",
+        "fork",
+        "input",
+        "key",
+        "last",
+        "output",
+        "path",
+        "spent",
+        "state",
+        "token",
+        "tries",
+        "variables",
+        "wait",
+    )
+
+    path: str
+    state: str
+    input: JSON
+    variables: dict[str, JSON]
+    entered: int
+    entered_at: float
+    last: int
+    tries: int
+    spent: tuple[int, ...]
+    key: str
+    wait: str | None
+    token: int
+    due: float | None
+    beat: float | None
+    call: Any
+    fork: ForkProgress | None
+    output: JSON
+
+    def __init__(self, path: str, state: str, data: JSON, last: int) -> None:
+        self.path = path
+        self.state = state
+        self.input = data
+        self.variables = {}
+        self.entered = 0
+        self.entered_at = 0.0
+        self.last = last
+        self.tries = 0
+        self.spent = ()
+        self.key = ""
+        self.wait = None
+        self.token = 0
+        self.due = None
+        self.beat = None
+        self.call = None
+        self.fork = None
+        self.output = None
+
+    def copy(self) -> Frame:
+        """A copy to change. Values inside are shared: they are immutable."""
+        new = Frame.__new__(Frame)
+        new.path = self.path
+        new.state = self.state
+        new.input = self.input
+        new.variables = self.variables
+        new.entered = self.entered
+        new.entered_at = self.entered_at
+        new.last = self.last
+        new.tries = self.tries
+        new.spent = self.spent
+        new.key = self.key
+        new.wait = self.wait
+        new.token = self.token
+        new.due = self.due
+        new.beat = self.beat
+        new.call = self.call
+        new.fork = self.fork
+        new.output = self.output
+        return new
+
+    @property
+    def parent(self) -> str | None:
+        """The path of the frame that forked this one; None for the root."""
+        return self.path.rpartition(".")[0] or None
+
+    @property
+    def index(self) -> int:
+        """Which branch or iteration this is."""
+        return int(self.path.rpartition(".")[2])
+
+    @property
+    def wakes(self) -> float | None:
+        """When this frame needs a TimerFired at the latest, in seconds since the epoch."""
+        if self.due is None or self.beat is None:
+            return self.beat if self.due is None else self.due
+        return min(self.due, self.beat)
+
+    def to_json(self) -> dict[str, JSON]:
+        """The snapshot of this frame."""
+        value = {name: getattr(self, name) for name in self.__slots__ if name not in ("fork", "spent")}
+        value["spent"] = list(self.spent)
+        value["fork"] = None if self.fork is None else self.fork.to_json()
+        return value
+
+    @classmethod
+    def from_json(cls, value: dict[str, JSON]) -> Frame:
+        """The frame of a snapshot."""
+        new = cls.__new__(cls)
+        for name in cls.__slots__:
+            setattr(new, name, value[name])
+        new.spent = tuple(value["spent"])
+        new.fork = None if value["fork"] is None else ForkProgress(*value["fork"])
+        return new
+
+
+class Execution:
+    """One run. Treat as immutable; its owner calls `Decision.apply`.
+
+    `events` is the id of the latest history event; `sequence` the latest token; `deadline` and the times are seconds
+    since the epoch; `runs` counts the processes that have taken it up. `frames` maps paths to frames.
+    """
+
+    __slots__ = (
+        "cause",
+        "deadline",
+        "error",
+        "events",
+        "frames",
+        "history_limit",
+        "input",
+        "machine_id",
+        "name",
+        "output",
+        "runs",
+        "sequence",
+        "started",
+        "status",
+        "stopped",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        data: JSON,
+        *,
+        machine_id: str = "flow",
+        history_limit: int = DEFAULT_HISTORY_LIMIT,
+        runs: int = 0,
+    ) -> None:
+        self.name = name
+        self.machine_id = machine_id
+        self.input = data
+        self.status = RUNNING
+        self.output: JSON = None
+        self.error: str | None = None
+        self.cause: str | None = None
+        self.started = 0.0
+        self.stopped: float | None = None
+        self.deadline: float | None = None
+        self.events = 0
+        self.sequence = 0
+        self.history_limit = history_limit
+        self.runs = runs
+        self.frames: dict[str, Frame] = {}
+
+    def copy(self) -> Execution:
+        """A copy to change. It shares `frames`: a decision lists the frames it changes beside it."""
+        new = Execution.__new__(Execution)
+        new.name = self.name
+        new.machine_id = self.machine_id
+        new.input = self.input
+        new.status = self.status
+        new.output = self.output
+        new.error = self.error
+        new.cause = self.cause
+        new.started = self.started
+        new.stopped = self.stopped
+        new.deadline = self.deadline
+        new.events = self.events
+        new.sequence = self.sequence
+        new.history_limit = self.history_limit
+        new.runs = self.runs
+        new.frames = self.frames
+        return new
+
+    def header(self) -> dict[str, JSON]:
+        """Everything but the frames, as JSON."""
+        value = {name: getattr(self, name) for name in self.__slots__ if name != "frames"}
+        return {"format": FORMAT, **value}
+
+    @classmethod
+    def from_json(cls, header: dict[str, JSON], frames: list[dict[str, JSON]]) -> Execution:
+        """The execution of a snapshot."""
+        new = cls.__new__(cls)
+        for name in cls.__slots__:
+            if name != "frames":
+                setattr(new, name, header[name])
+        loaded = (Frame.from_json(frame) for frame in frames)
+        new.frames = {frame.path: frame for frame in loaded}
+        return new

@@ -1,0 +1,118 @@
+"""What an expression sees: the Scope of one state in one frame. Made for every state, so it computes on demand only."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping
+
+from engine.core.execution import Execution, Frame
+from engine.query import UNSET
+from engine.states.moments import format_timestamp
+from engine.values import JSON
+
+ARN = "arn:aws:states:us-east-1:111111111111"
+"""Prefix of the names in the context object, so that flows written for AWS can take them apart."""
+
+
+class StateScope:
+    """The Scope of one state.
+
+    `parents` leads from the frame's parent up to the root; `retries` says that the state is of a type that can retry,
+    and so has a RetryCount in its context.
+    """
+
+    __slots__ = (
+        "_context",
+        "_variables",
+        "error_output",
+        "execution",
+        "frame",
+        "input",
+        "item",
+        "parents",
+        "result",
+        "retries",
+        "time",
+    )
+
+    def __init__(
+        self, execution: Execution, frame: Frame, parents: tuple[Frame, ...], time: float, retries: bool
+    ) -> None:
+        self.execution = execution
+        self.frame = frame
+        self.parents = parents
+        self.time = time
+        self.retries = retries
+        self.input = frame.input
+        self.result: JSON = UNSET
+        self.error_output: JSON = UNSET
+        self.item: tuple[int, JSON, bool] | None = None
+        self._context: JSON = None
+        self._variables: Mapping[str, JSON] | None = None
+
+    @property
+    def now(self) -> str:
+        return format_timestamp(self.time)
+
+    @property
+    def variables(self) -> Mapping[str, JSON]:
+        """The frame's own variables over those of the frames around it."""
+        if self._variables is None:
+            merged: dict[str, JSON] = {}
+            for parent in reversed(self.parents):
+                merged.update(parent.variables)
+            self._variables = {**merged, **self.frame.variables} if merged else self.frame.variables
+        return self._variables
+
+    @property
+    def context(self) -> JSON:
+        """The context object of AWS's shape."""
+        if self._context is None:
+            self._context = self._build_context()
+        return self._context
+
+    def _build_context(self) -> dict[str, JSON]:
+        execution, frame = self.execution, self.frame
+        context: dict[str, JSON] = {
+            "Execution": {
+                "Id": f"{ARN}:execution:{execution.machine_id}:{execution.name}",
+                "Input": execution.input,
+                "StartTime": format_timestamp(execution.started),
+                "Name": execution.name,
+                "RoleArn": "arn:aws:iam::111111111111:role/engine",
+                "RedriveCount": 0,
+            },
+            "StateMachine": {"Id": f"{ARN}:stateMachine:{execution.machine_id}", "Name": execution.machine_id},
+            "State": {
+                "Name": frame.state,
+                "EnteredTime": format_timestamp(frame.entered_at),
+                **({"RetryCount": max(frame.tries - 1, 0)} if self.retries else {}),
+            },
+        }
+        item = self.item or self._own_item()
+        if item is not None:
+            context["Map"] = {"Item": _item(*item)}
+        if frame.token:
+            context["Task"] = {"Token": f"{execution.name}:{frame.path}#{frame.token}"}
+        return context
+
+    def _own_item(self) -> tuple[int, JSON, bool] | None:
+        """The item of the nearest Map around this frame."""
+        path = self.frame.path
+        for parent in self.parents:
+            index = int(path.rpartition(".")[2])
+            if parent.fork is not None and parent.fork.items is not None:
+                return index, parent.fork.items[index], parent.fork.keyed
+            path = parent.path
+        return None
+
+    def random(self) -> random.Random:
+        frame = self.frame
+        seed = f"{self.execution.name}/{frame.path}/{frame.entered}/{frame.tries}"
+        return random.Random(hashlib.sha256(seed.encode()).digest())
+
+
+def _item(index: int, value: JSON, keyed: bool) -> dict[str, JSON]:
+    """Map.Item; an item of an object has its key beside its value."""
+    return {"Index": index, **value} if keyed else {"Index": index, "Value": value}

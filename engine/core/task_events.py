@@ -1,0 +1,64 @@
+"""How a call appears in the history: Lambda functions, activities and everything else have their own event types."""
+
+from __future__ import annotations
+
+from engine.machine import Call, Resource
+from engine.values import JSON
+
+Recorded = tuple[str, "dict[str, JSON] | None"]
+"""An event type and its details."""
+
+
+def _named(resource: Resource) -> dict[str, JSON]:
+    return {"resource": resource.action, "resourceType": resource.service}
+
+
+def scheduled(call: Call) -> Recorded:
+    """A call goes out."""
+    resource = call.resource
+    limits: dict[str, JSON] = {}
+    if call.timeout is not None:
+        limits["timeoutInSeconds"] = call.timeout
+    if call.heartbeat is not None and resource.scheme != "lambda":
+        limits["heartbeatInSeconds"] = call.heartbeat
+    if call.credentials is not None:
+        limits["taskCredentials"] = {f"{name[0].lower()}{name[1:]}": value for name, value in call.credentials.items()}
+    if resource.scheme == "lambda":
+        return "LambdaFunctionScheduled", {"resource": resource.uri, "input": call.arguments, **limits}
+    if resource.scheme == "activity":
+        return "ActivityScheduled", {"resource": resource.uri, "input": call.arguments, **limits}
+    return "TaskScheduled", {**_named(resource), "region": "us-east-1", "parameters": call.arguments, **limits}
+
+
+def started(resource: Resource) -> Recorded:
+    """The work began."""
+    if resource.scheme == "lambda":
+        return "LambdaFunctionStarted", None
+    if resource.scheme == "activity":
+        return "ActivityStarted", {"workerName": "engine"}
+    return "TaskStarted", _named(resource)
+
+
+def submitted(resource: Resource, output: JSON) -> Recorded:
+    """The first answer of a call that waits."""
+    return "TaskSubmitted", {**_named(resource), "output": output}
+
+
+def succeeded(resource: Resource, output: JSON) -> Recorded:
+    """The result."""
+    if resource.scheme == "lambda":
+        return "LambdaFunctionSucceeded", {"output": output}
+    if resource.scheme == "activity":
+        return "ActivitySucceeded", {"output": output}
+    return "TaskSucceeded", {**_named(resource), "output": output}
+
+
+def failed(resource: Resource, error: str | None, cause: str | None) -> Recorded:
+    """The failure; a time-out has a type of its own."""
+    what = {key: value for key, value in (("error", error), ("cause", cause)) if value is not None}
+    ending = "TimedOut" if error == "States.Timeout" else "Failed"
+    if resource.scheme == "lambda":
+        return f"LambdaFunction{ending}", what
+    if resource.scheme == "activity":
+        return f"Activity{ending}", what
+    return f"Task{ending}", {**_named(resource), **what}

@@ -1,0 +1,65 @@
+"""The working state of one decision: copies of what changes, and what is to be said about it."""
+
+from __future__ import annotations
+
+from engine.core.events import Command, Decision, HistoryEvent
+from engine.core.execution import Execution, Frame
+from engine.core.scope import StateScope
+from engine.machine import StateMachine
+from engine.values import JSON
+
+RETRYING = frozenset({"Task", "Parallel", "Map"})
+
+
+class Working:
+    """Reads come from the execution or from what has changed since; writes go to copies only."""
+
+    __slots__ = ("changed", "commands", "execution", "find", "history", "machine", "time")
+
+    def __init__(self, machine: StateMachine, execution: Execution, time: float) -> None:
+        self.machine = machine
+        self.find = machine.find
+        self.execution = execution.copy()
+        self.time = time
+        self.changed: dict[str, Frame | None] = {}
+        self.history: list[HistoryEvent] = []
+        self.commands: list[Command] = []
+
+    def decision(self) -> Decision:
+        """Everything that was decided."""
+        return Decision(self.execution, self.changed, self.history, self.commands)
+
+    def frame(self, path: str) -> Frame | None:
+        """The present frame of that path, changed or not; not for changing."""
+        return self.changed[path] if path in self.changed else self.execution.frames.get(path)
+
+    def open(self, path: str) -> Frame:
+        """The frame of that path, for changing."""
+        changed = self.changed.get(path)
+        if changed is None:
+            changed = self.changed[path] = self.execution.frames[path].copy()
+        return changed
+
+    def record(self, frame: Frame, kind: str, details: dict[str, JSON] | None) -> int:
+        """Append a history event to the frame's path; answers its id."""
+        execution = self.execution
+        execution.events = number = execution.events + 1
+        self.history.append((number, frame.last, self.time, kind, details))
+        frame.last = number
+        return number
+
+    def scope(self, frame: Frame) -> StateScope:
+        """What expressions see in that frame."""
+        parents: tuple[Frame, ...] = ()
+        path = frame.path.rpartition(".")[0]
+        while path:
+            parent = self.frame(path)
+            assert parent is not None, "a frame never outlives the one around it"
+            parents += (parent,)
+            path = path.rpartition(".")[0]
+        return StateScope(self.execution, frame, parents, self.time, self.find[frame.state].TYPE in RETRYING)
+
+    def token(self) -> int:
+        """A number that was never used in this execution."""
+        self.execution.sequence = number = self.execution.sequence + 1
+        return number

@@ -1,0 +1,367 @@
+"""State machines as values: what a definition becomes once it is read.
+
+Nothing here runs anything. A `StateMachine` holds `State` objects; a state answers `enter` with one of six outcomes
+and never waits, retries, catches or writes history: the core does that once for all types.
+
+States read their own fields through `Fields`, a view of one object of the definition that collects Problems with
+their places; so a state type is one file: fields, schema, example, behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Protocol
+
+from engine.query import Expression, QueryLanguage, Scope
+from engine.values import JSON
+
+Prepare = Callable[[JSON, Scope], JSON]
+"""Raw input -> what the state works on (InputPath and Parameters, or Arguments)."""
+
+Produce = Callable[[JSON, JSON, Scope], JSON]
+"""Raw input and result -> output (ResultSelector, ResultPath and OutputPath, or Output)."""
+
+Assign = Callable[[JSON, JSON, Scope], "dict[str, JSON]"]
+"""Raw input and result -> variables to set."""
+
+
+class Stages:
+    """The data-flow stages of a state, a choice rule or a catcher; None = the stage is absent and costs nothing."""
+
+    __slots__ = ("assign", "prepare", "produce")
+
+    def __init__(
+        self, prepare: Prepare | None = None, produce: Produce | None = None, assign: Assign | None = None
+    ) -> None:
+        self.prepare = prepare
+        self.produce = produce
+        self.assign = assign
+
+
+NO_STAGES = Stages()
+
+
+# -- outcomes: what a state can answer -----------------------------------------------------------------------------
+
+
+class Done:
+    """The state has its result; the core runs the remaining stages and the transition."""
+
+    __slots__ = ("result",)
+
+    def __init__(self, result: JSON) -> None:
+        self.result = result
+
+
+class Goto:
+    """A Choice decided: go to `target`; `stages` are the matching rule's own (or the state's)."""
+
+    __slots__ = ("result", "stages", "target")
+
+    def __init__(self, target: str, result: JSON, stages: Stages) -> None:
+        self.target = target
+        self.result = result
+        self.stages = stages
+
+
+class Failed:
+    """The state failed with an error name and a cause (either may be absent)."""
+
+    __slots__ = ("cause", "error")
+
+    def __init__(self, error: str | None, cause: str | None) -> None:
+        self.error = error
+        self.cause = cause
+
+
+class Sleep:
+    """Park until `until` (seconds since the epoch), then the state is done with `result`."""
+
+    __slots__ = ("result", "until")
+
+    def __init__(self, until: float, result: JSON) -> None:
+        self.until = until
+        self.result = result
+
+
+class Call:
+    """Call `resource` with `arguments` and park. Limits in seconds, None = none."""
+
+    __slots__ = ("arguments", "credentials", "heartbeat", "resource", "timeout")
+
+    def __init__(
+        self, resource: Resource, arguments: JSON, timeout: float | None, heartbeat: float | None, credentials: JSON
+    ) -> None:
+        self.resource = resource
+        self.arguments = arguments
+        self.timeout = timeout
+        self.heartbeat = heartbeat
+        self.credentials = credentials
+
+
+class Fork:
+    """Run `count` children, at most `limit` at a time (0 = all), then join their outputs into one list.
+
+    `source` is the prepared input. A Map gives `items`; `keyed` when they came from an object ({"Key", "Value"} each).
+    The state then answers for each child: `child(index)` its machine, `child_input(source, index, scope)` its input.
+    """
+
+    __slots__ = ("count", "items", "keyed", "limit", "source")
+
+    def __init__(self, count: int, limit: int, items: list[JSON] | None, source: JSON, keyed: bool = False) -> None:
+        self.count = count
+        self.limit = limit
+        self.items = items
+        self.source = source
+        self.keyed = keyed
+
+
+Outcome = Done | Goto | Failed | Sleep | Call | Fork
+
+
+# -- parts ---------------------------------------------------------------------------------------------------------
+
+
+class Resource:
+    """A Task's Resource, taken apart once.
+
+    `uri` as written; `scheme` "step", "flow", "lambda", "activity" or "service"; `name` what is called;
+    `service`/`action` as AWS writes them in history events; `pattern` "" (request-response), "sync", "sync:2" or
+    "waitForTaskToken".
+    """
+
+    __slots__ = ("action", "name", "pattern", "scheme", "service", "uri")
+
+    def __init__(self, uri: str, scheme: str, name: str, service: str, action: str, pattern: str) -> None:
+        self.uri = uri
+        self.scheme = scheme
+        self.name = name
+        self.service = service
+        self.action = action
+        self.pattern = pattern
+
+    @property
+    def waits(self) -> bool:
+        """Whether the first answer is only a receipt and the result comes later."""
+        return bool(self.pattern)
+
+
+class Retrier:
+    """One entry of Retry. Delays in seconds."""
+
+    __slots__ = ("backoff_rate", "errors", "interval", "jitter", "max_attempts", "max_delay")
+
+    def __init__(
+        self,
+        errors: tuple[str, ...],
+        interval: float = 1,
+        max_attempts: int = 3,
+        backoff_rate: float = 2.0,
+        max_delay: float | None = None,
+        jitter: bool = False,
+    ) -> None:
+        self.errors = errors
+        self.interval = interval
+        self.max_attempts = max_attempts
+        self.backoff_rate = backoff_rate
+        self.max_delay = max_delay
+        self.jitter = jitter
+
+
+class Catcher:
+    """One entry of Catch: which errors, where to, and how the error becomes the next state's input."""
+
+    __slots__ = ("errors", "next", "stages")
+
+    def __init__(self, errors: tuple[str, ...], target: str, stages: Stages) -> None:
+        self.errors = errors
+        self.next = target
+        self.stages = stages
+
+
+class Fields(Protocol):
+    """One object of a definition, read field by field. Implemented by `engine.definition`.
+
+    Every getter notes the field as known; a wrong value becomes a Problem at its place and the getter answers as if
+    the field were absent. `done()` reports the fields that nobody asked for. Getters for fields of the other query
+    language report them as such when they are present.
+    """
+
+    pointer: tuple[str | int, ...]
+    language: QueryLanguage
+
+    @property
+    def by_path(self) -> bool:
+        """Whether the query language here is JSONPath."""
+
+    def has(self, name: str) -> bool:
+        """Whether the field is present, whatever its value."""
+
+    def raw(self, name: str) -> JSON:
+        """The field's value as written (None when absent)."""
+
+    def text(self, name: str, *, required: bool = False, nonempty: bool = False) -> str | None:
+        """A string."""
+
+    def integer(self, name: str, *, minimum: int = 0, maximum: int = 99_999_999) -> int | None:
+        """A whole number within bounds."""
+
+    def number(self, name: str, *, minimum: float = 0, maximum: float = float("inf")) -> float | None:
+        """A number within bounds."""
+
+    def boolean(self, name: str) -> bool | None:
+        """true or false."""
+
+    def one_of(self, name: str, values: Sequence[str]) -> str | None:
+        """One of the given words."""
+
+    def texts(self, name: str, *, required: bool = False) -> tuple[str, ...]:
+        """A non-empty list of strings."""
+
+    def literal(self, name: str) -> JSON:
+        """Any JSON, taken as it is."""
+
+    def path(self, name: str, *, nullable: bool = False) -> Expression | None:
+        """JSONPath only: a path, or an intrinsic where AWS takes one. null (if nullable) gives the constant `{}`."""
+
+    def reference_path(self, name: str) -> Any:
+        """JSONPath only: a reference path (`.put(document, value)`), or None when absent or null (see `has`)."""
+
+    def template(self, name: str, *, languages: str = "all") -> Expression | None:
+        """A payload template. `languages`: "all", "path" (JSONPath only) or "expression" (the others only)."""
+
+    def expression(self, name: str, *, required: bool = False) -> Expression | None:
+        """Expression languages only: a string `{% … %}`."""
+
+    def integer_or_expression(self, name: str, *, minimum: int = 0) -> int | Expression | None:
+        """A whole number; in the expression languages also `{% … %}`."""
+
+    def text_or_expression(self, name: str) -> str | Expression | None:
+        """A string; in the expression languages also `{% … %}`."""
+
+    def object(self, name: str, *, required: bool = False) -> Fields | None:
+        """A nested object."""
+
+    def objects(self, name: str, *, required: bool = False) -> list[Fields]:
+        """A list of nested objects."""
+
+    def machine(self, name: str, *, required: bool = False) -> StateMachine | None:
+        """A nested state machine, or None with a Problem."""
+
+    def machines(self, name: str) -> list[StateMachine]:
+        """A required, non-empty list of nested state machines."""
+
+    def state_name(self, name: str, *, required: bool = False) -> str | None:
+        """The name of a state of the same machine; unknown names become Problems with a did-you-mean."""
+
+    def problem(
+        self, code: str, message: str, *path: str | int, hint: str | None = None, severity: str = "error"
+    ) -> None:
+        """Report a mistake at this object, or at `path` below it."""
+
+    def done(self) -> None:
+        """Report every field that no getter asked for."""
+
+
+class State:
+    """One state of a machine. Subclasses live in `engine/states/`, one file per type.
+
+    Class attributes: TYPE (the ASL name), SCHEMA (JSON Schema `properties` of the type's own fields), REQUIRED (names),
+    EXAMPLE (YAML of one such state, shown in the documentation and run by a test).
+    """
+
+    __slots__ = ("catchers", "comment", "end", "entered", "exited", "name", "next", "retriers", "stages")
+
+    TYPE: ClassVar[str]
+    SCHEMA: ClassVar[dict[str, JSON]]
+    REQUIRED: ClassVar[tuple[str, ...]] = ()
+    EXAMPLE: ClassVar[str]
+
+    name: str
+    comment: str | None
+    next: str | None
+    end: bool
+    stages: Stages
+    retriers: tuple[Retrier, ...]
+    catchers: tuple[Catcher, ...]
+    entered: str
+    exited: str
+
+    def __init__(self, name: str, fields: Fields) -> None:
+        """Read the state's own fields; mistakes go to `fields.problem`."""
+        raise TypeError(f"{type(self).__name__} is abstract")
+
+    def enter(self, data: JSON, scope: Scope) -> Outcome:
+        """Answer what happens. `data` is the prepared input. May raise ExecutionFailure."""
+        raise TypeError(f"{type(self).__name__} does not say what it does")
+
+    def targets(self) -> Iterator[str]:
+        """Names of the states that may come next in the same machine."""
+        if self.next is not None:
+            yield self.next
+        for catcher in self.catchers:
+            yield catcher.next
+
+    def machines(self) -> Sequence[StateMachine]:
+        """Nested machines (Parallel, Map)."""
+        return ()
+
+    def child(self, index: int) -> StateMachine:
+        """The machine that child `index` of a Fork runs."""
+        raise TypeError(f"{type(self).__name__} has no children")
+
+    def child_input(self, source: JSON, index: int, scope: Scope) -> JSON:
+        """The input of child `index`, made from the Fork's source; `scope.context` has Map.Item for it."""
+        raise TypeError(f"{type(self).__name__} has no children")
+
+
+STATE_TYPES: dict[str, type[State]] = {}
+"""Every state type by its ASL name; filled by importing `engine.states`."""
+
+
+def state_type(cls: type[State]) -> type[State]:
+    """Register a state type. Refuses a second one of the same name."""
+    if cls.TYPE in STATE_TYPES:
+        raise TypeError(f"state type {cls.TYPE} is registered twice")
+    STATE_TYPES[cls.TYPE] = cls
+    return cls
+
+
+class StateMachine:
+    """A machine, or a nested one (a branch, an item processor).
+
+    `states` keeps the order of the definition. `find` knows every state of the whole tree by name, since names are
+    unique over nested machines too. `timeout` in seconds. `source` is the definition as plain JSON, `file`
+    where it was read from.
+    """
+
+    __slots__ = ("comment", "file", "find", "query_language", "source", "start_at", "states", "timeout", "version")
+
+    def __init__(
+        self,
+        start_at: str,
+        states: dict[str, State],
+        *,
+        comment: str | None = None,
+        query_language: str = "JSONPath",
+        timeout: int | None = None,
+        version: str = "1.0",
+        source: JSON = None,
+        file: str | None = None,
+    ) -> None:
+        self.file = file
+        self.start_at = start_at
+        self.states = states
+        self.comment = comment
+        self.query_language = query_language
+        self.timeout = timeout
+        self.version = version
+        self.source = source
+        self.find: dict[str, State] = {state.name: state for state in self.walk()}
+
+    def walk(self) -> Iterator[State]:
+        """Every state, depth first, in the order of the definition."""
+        for state in self.states.values():
+            yield state
+            for machine in state.machines():
+                yield from machine.walk()

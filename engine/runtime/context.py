@@ -1,0 +1,79 @@
+"""What a step gets beside its arguments."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+
+from engine.core.events import ScheduleTask
+from engine.runtime.clock import Clock
+from engine.step import Connection
+from engine.stores import Store
+from engine.values import JSON
+
+logger = logging.getLogger("engine")
+
+
+class EngineHost:
+    """The engine's side of hooks and steps: database, clock, settings, log. See `engine.step.Host`."""
+
+    def __init__(self, store: Store, clock: Clock, settings: Mapping[str, str]) -> None:
+        self.store = store
+        self.clock = clock
+        self.settings = settings
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock.now(), UTC)
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        return self.store.transaction()
+
+    def log(self, message: str, **fields: JSON) -> None:
+        logger.info("%s%s", message, _fields(fields))
+
+
+class CallContext:
+    """The StepContext of one call. See `engine.step.StepContext`."""
+
+    def __init__(self, host: EngineHost, execution: str, command: ScheduleTask, beat: Callable[[str], None]) -> None:
+        self._host = host
+        self._beat = beat
+        self._command = command
+        self.notes: list[str] = []
+        self.execution = execution
+        self.state = command.state
+        self.attempt = command.attempt
+        self.idempotency_key = command.key
+        self.deadline = command.due
+        self.token = f"{execution}:{command.token}"
+        self.settings = host.settings
+
+    def now(self) -> datetime:
+        return self._host.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait on the engine's clock."""
+        self._host.clock.sleep(seconds)
+
+    def remaining(self, limit: float) -> float:
+        if self.deadline is None:
+            return limit
+        return max(0.0, min(limit, self.deadline - self._host.clock.now()))
+
+    def heartbeat(self) -> None:
+        self._beat(self._command.token)
+
+    def log(self, message: str, **fields: JSON) -> None:
+        logger.info("%s%s", message, _fields({"execution": self.execution, "state": self.state, **fields}))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        return self._host.transaction()
+
+
+def _fields(fields: Mapping[str, JSON]) -> str:
+    return "".join(f" {name}={value}" for name, value in fields.items())

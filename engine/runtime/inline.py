@@ -1,0 +1,179 @@
+"""Run one execution to its end in this process, durably.
+
+Every decision is committed before anything follows from it. A plain step is called right here; one with a time-out,
+an `async def`, or one beside others runs in a thread of its own, so that the time-out can fire. A transactional step
+runs inside the very transaction that records its result.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from engine.core.decide import decide
+from engine.core.events import (
+    DeadlineReached,
+    Decision,
+    Event,
+    HistoryEvent,
+    ScheduleTask,
+    StartTimer,
+    TaskHeartbeat,
+    TimerFired,
+)
+from engine.core.execution import RUNNING, TASK, Execution
+from engine.errors import EngineError
+from engine.machine import StateMachine
+from engine.runtime.calls import Declined, invoke
+from engine.runtime.context import CallContext, EngineHost, logger
+from engine.step import Step, StepRegistry
+
+Observer = Callable[[list[HistoryEvent]], None]
+
+
+class InlineRun:
+    """The driver of one execution that this process owns."""
+
+    def __init__(
+        self,
+        host: EngineHost,
+        steps: StepRegistry,
+        machine: StateMachine,
+        execution: Execution,
+        version: int,
+        observer: Observer | None = None,
+    ) -> None:
+        self.host = host
+        self.steps = steps
+        self.machine = machine
+        self.execution = execution
+        self.version = version
+        self.observer = observer
+        self.calls: list[ScheduleTask] = []
+        self.out: dict[str, ScheduleTask] = {}
+        self.timers: list[tuple[float, str]] = []
+        self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        if execution.deadline is not None:
+            self.timers.append((execution.deadline, ""))
+
+    def run(self) -> Execution:
+        """Drive the execution until it ends, or until only a callback from outside can move it on."""
+        while self.execution.status == RUNNING:
+            if self.calls:
+                self.make(self.calls.pop(0))
+                continue
+            due = self.timers[0][0] if self.timers else None
+            if due is None and not self.out:
+                break
+            if due is None or due > self.host.clock.now():
+                self.idle()
+            arrived = self.host.clock.wait(self.inbox, due, working=bool(self.out))
+            if arrived is not None:
+                self.receive(arrived)
+            else:
+                self.fire()
+        self.idle()
+        return self.execution
+
+    def idle(self) -> None:
+        """Nothing to do for now: let the hooks of the steps package work, such as a relay."""
+        for hook in self.steps.hooks["idle"]:
+            try:
+                hook(self.host)
+            except Exception as problem:
+                logger.warning("hook %s failed: %s", hook.__name__, problem)
+
+    # -- decisions -------------------------------------------------------------------------------------------------
+
+    def feed(self, event: Event) -> None:
+        """Decide, commit, and carry out."""
+        decision = decide(self.machine, self.execution, event)
+        if decision.history or decision.frames or decision.commands:
+            self.version = self.host.store.commit(self.version, decision)
+        self.carry_out(decision)
+
+    def carry_out(self, decision: Decision) -> None:
+        """The decision is durable: take it over and do what it asks for."""
+        self.execution = decision.apply()
+        if self.observer is not None and decision.history:
+            self.observer(decision.history)
+        for command in decision.commands:
+            if isinstance(command, ScheduleTask):
+                self.calls.append(command)
+                limits = [limit for limit in (command.due, command.beat) if limit is not None]
+                if limits:
+                    heapq.heappush(self.timers, (min(limits), command.token))
+            elif isinstance(command, StartTimer):
+                heapq.heappush(self.timers, (command.due, command.token))
+
+    def fire(self) -> None:
+        """The first timer is due."""
+        due, token = heapq.heappop(self.timers)
+        now = max(due, self.host.clock.now())
+        if not token:
+            self.feed(DeadlineReached(now))
+            return
+        self.feed(TimerFired(token, now))
+        frame = self.execution.frames.get(token.partition("#")[0])
+        # A heartbeat has moved the time-out on: ask again then.
+        if frame is not None and frame.wait == TASK and token.endswith(f"#{frame.token}") and frame.wakes is not None:
+            heapq.heappush(self.timers, (frame.wakes, token))
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def make(self, command: ScheduleTask) -> None:
+        """Make one call, here or in a thread."""
+        step = self.steps.get(command.resource.name)
+        context = CallContext(self.host, self.execution.name, command, self.beat)
+        if step.transactional:
+            self.make_transactional(step, command, context)
+        elif step.is_async or command.due is not None or command.beat is not None or self.calls or self.out:
+            self.out[command.token] = command
+            threading.Thread(target=self.work, args=(step, command, context), daemon=True).start()
+        else:
+            try:
+                events = invoke(step, command, context, self.steps.schemas)
+            except Declined as failure:
+                events = [failure.event]
+            for event in events:
+                self.feed(event)
+
+    def make_transactional(self, step: Step, command: ScheduleTask, context: CallContext) -> None:
+        """The step's writes, its result and what follows from it become durable in one commit, or none of them."""
+        try:
+            with self.host.store.transaction():
+                (event,) = invoke(step, command, context, self.steps.schemas)
+                decision = decide(self.machine, self.execution, event)
+                version = self.host.store.commit(self.version, decision)
+        except Declined as failure:
+            self.feed(failure.event)
+        else:
+            self.version = version
+            self.carry_out(decision)
+
+    def work(self, step: Step, command: ScheduleTask, context: CallContext) -> None:
+        """In a thread of its own: make the call and send its events home."""
+        try:
+            events: list[Any] = invoke(step, command, context, self.steps.schemas)
+        except Declined as failure:
+            events = [failure.event]
+        except EngineError as problem:
+            events = [problem]
+        for event in events:
+            self.inbox.put((command.token, event))
+
+    def beat(self, token: str) -> None:
+        """A step says that its work goes on."""
+        self.inbox.put((token, TaskHeartbeat(token, self.host.clock.now())))
+
+    def receive(self, arrived: tuple[str, Any]) -> None:
+        """An event from a thread. An engine error there is one here."""
+        token, event = arrived
+        if isinstance(event, EngineError):
+            raise event
+        if not isinstance(event, TaskHeartbeat):
+            self.out.pop(token, None)
+        self.feed(event)

@@ -1,0 +1,114 @@
+"""JSON values: the only data that flows carry.
+
+A JSON value is None, bool, int, float, str, list or dict with str keys. Values are treated as immutable everywhere:
+whoever changes one makes a new one along the path of the change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Any
+
+JSON = Any
+"""A JSON value. Python's type system has no recursive alias that helps here, so the name carries the meaning."""
+
+MAX_PAYLOAD_BYTES = 262_144
+"""Largest input, output or variable set of a state, in bytes of UTF-8 JSON text (AWS: 256 KiB)."""
+
+TOO_LARGE = "The state/task '{}' returned a result with a size exceeding the maximum number of bytes service limit."
+"""AWS's cause of States.DataLimitExceeded."""
+
+MAX_DEPTH = 200
+"""Deepest nesting of a JSON document that is read from outside."""
+
+
+def dump(value: JSON) -> str:
+    """JSON text in AWS's form: no spaces, non-ASCII characters as they are, key order kept."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def canonical(value: JSON) -> str:
+    """JSON text that is equal for equal values: sorted keys, no spaces. Used for hashes and comparisons."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def content_hash(value: JSON) -> str:
+    """The SHA-256 of the canonical text, as hex: the name of a definition."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def exceeds(value: JSON, limit: int = MAX_PAYLOAD_BYTES) -> bool:
+    """Whether the JSON text of `value` is longer than `limit` bytes of UTF-8.
+
+    A value that is small beyond doubt is never turned into text: that keeps the check off the hot path.
+    """
+    return _at_most(value, limit) < 0 and len(dump(value).encode()) > limit
+
+
+def _at_most(value: JSON, budget: int) -> int:
+    """What is left of a byte budget after an upper bound of the value's text; negative once it is spent."""
+    if isinstance(value, str):
+        return budget - 6 * len(value) - 3
+    if isinstance(value, dict):
+        for key, item in value.items():
+            budget = _at_most(item, budget - 6 * len(key) - 4)
+            if budget < 0:
+                break
+        return budget - 2
+    if isinstance(value, list):
+        for item in value:
+            budget = _at_most(item, budget - 1)
+            if budget < 0:
+                break
+        return budget - 2
+    if isinstance(value, int) and value.bit_length() > 64:
+        return budget - value.bit_length()
+    return budget - 26
+
+
+def type_name(value: JSON) -> str:
+    """The JSON name of a value's type: null, boolean, number, string, array, object."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
+
+
+def equal(left: JSON, right: JSON) -> bool:
+    """JSON equality: like Python's, but true is not 1 and false is not 0, at any depth."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(value, right[key]) for key, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    return bool(left == right)
+
+
+def check_json(value: object, *, depth: int = 0, where: str = "$") -> str | None:
+    """None when `value` is a JSON value, else one sentence saying what is wrong and where."""
+    if depth > MAX_DEPTH:
+        return f"{where}: nested deeper than {MAX_DEPTH} levels"
+    if value is None or isinstance(value, bool | int | str):
+        return None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"{where}: {value} is not a JSON number"
+    if isinstance(value, list):
+        found = (check_json(item, depth=depth + 1, where=f"{where}[{i}]") for i, item in enumerate(value))
+        return next((problem for problem in found if problem), None)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                return f"{where}: the key {key!r} is not a string"
+            problem = check_json(item, depth=depth + 1, where=f"{where}.{key}")
+            if problem:
+                return problem
+        return None
+    return f"{where}: {type(value).__name__} is not a JSON type"
