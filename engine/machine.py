@@ -127,10 +127,10 @@ class Resource:
 
     `uri` as written; `scheme` "step", "flow", "lambda", "activity" or "service"; `name` what is called;
     `service`/`action` as AWS writes them in history events; `pattern` "" (request-response), "sync", "sync:2" or
-    "waitForTaskToken".
+    "waitForTaskToken"; `named` is how history events show it.
     """
 
-    __slots__ = ("action", "name", "pattern", "scheme", "service", "uri")
+    __slots__ = ("action", "name", "named", "pattern", "scheme", "service", "uri")
 
     def __init__(self, uri: str, scheme: str, name: str, service: str, action: str, pattern: str) -> None:
         self.uri = uri
@@ -139,6 +139,7 @@ class Resource:
         self.service = service
         self.action = action
         self.pattern = pattern
+        self.named: dict[str, JSON] = {"resource": action, "resourceType": service}
 
     @property
     def waits(self) -> bool:
@@ -267,7 +268,8 @@ class State:
     """One state of a machine. Subclasses live in `engine/states/`, one file per type.
 
     Class attributes: TYPE (the ASL name), SCHEMA (JSON Schema `properties` of the type's own fields), REQUIRED (names),
-    EXAMPLE (YAML of one such state, shown in the documentation and run by a test).
+    EXAMPLE (YAML of one such state, shown in the documentation and run by a test); `retries`: may have Retry and Catch;
+    `calls`: answers Call, so that every attempt gets a token of its own.
     """
 
     __slots__ = ("catchers", "comment", "end", "entered", "exited", "name", "next", "retriers", "stages")
@@ -276,6 +278,8 @@ class State:
     SCHEMA: ClassVar[dict[str, JSON]]
     REQUIRED: ClassVar[tuple[str, ...]] = ()
     EXAMPLE: ClassVar[str]
+    retries: ClassVar[bool] = False
+    calls: ClassVar[bool] = False
 
     name: str
     comment: str | None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import marshal
 import math
 from typing import Any
 
@@ -42,30 +43,11 @@ def content_hash(value: JSON) -> str:
 def exceeds(value: JSON, limit: int = MAX_PAYLOAD_BYTES) -> bool:
     """Whether the JSON text of `value` is longer than `limit` bytes of UTF-8.
 
-    A value that is small beyond doubt is never turned into text: that keeps the check off the hot path.
+    Turning every value into text would cost more than running the flow. marshal's format 2 is ten times faster and
+    writes everything out in full; no value's JSON text is longer than six times that (a control character in a string,
+    `\\u0000`, is the worst case). So only large values are looked at twice.
     """
-    return _at_most(value, limit) < 0 and len(dump(value).encode()) > limit
-
-
-def _at_most(value: JSON, budget: int) -> int:
-    """What is left of a byte budget after an upper bound of the value's text; negative once it is spent."""
-    if isinstance(value, str):
-        return budget - 6 * len(value) - 3
-    if isinstance(value, dict):
-        for key, item in value.items():
-            budget = _at_most(item, budget - 6 * len(key) - 4)
-            if budget < 0:
-                break
-        return budget - 2
-    if isinstance(value, list):
-        for item in value:
-            budget = _at_most(item, budget - 1)
-            if budget < 0:
-                break
-        return budget - 2
-    if isinstance(value, int) and value.bit_length() > 64:
-        return budget - value.bit_length()
-    return budget - 26
+    return 6 * len(marshal.dumps(value, 2)) > limit and len(dump(value).encode()) > limit
 
 
 def type_name(value: JSON) -> str:

@@ -40,19 +40,18 @@ from engine.machine import Call, Done, Failed, Fork, Goto, Sleep, Stages, State,
 from engine.query import UNSET
 from engine.values import JSON, TOO_LARGE, exceeds
 
-MAX_TRANSITIONS: Final = 1_000_000
-"""Most states one decision may run through. Reached only without a history limit: it is the last fuse."""
+MAX_EVENTS: Final = 3_000_000
+"""Most events one frame may write without a pause. Reached only without a history limit: it is the last fuse."""
 
 
 class Advance(Working):
     """Runs the frames of one decision on."""
 
-    __slots__ = ("ready", "transitions")
+    __slots__ = ("ready",)
 
     def __init__(self, machine: StateMachine, execution: Execution, time: float) -> None:
         super().__init__(machine, execution, time)
         self.ready: deque[Frame] = deque()
-        self.transitions = 0
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -71,32 +70,33 @@ class Advance(Working):
 
     def run(self, frame: Frame) -> None:
         """Enter states, one after the other, until the frame is parked or over."""
-        find, execution = self.find, self.execution
+        find, execution, history, time = self.find, self.execution, self.history, self.time
+        fuse = execution.events + MAX_EVENTS
         while frame.wait is None:
             state = find[frame.state]
-            if execution.events >= execution.history_limit:
+            # As `record`, spelled out: this runs for every state.
+            entered = execution.events + 1
+            if entered > execution.history_limit:
                 self.overflow(frame)
                 return
-            self.transitions += 1
-            if self.transitions > MAX_TRANSITIONS:
+            if entered > fuse:
                 raise TransitionLimitExceeded(
-                    f"{execution.name}: {MAX_TRANSITIONS} transitions without a pause; the flow seems to run in circles"
+                    f"{execution.name}: {MAX_EVENTS} events without a pause; the flow seems to run in circles"
                 )
-            # Root frames enter their first state with no event before it, as on AWS.
-            entered = self.record(frame, state.entered, {"name": state.name, "input": frame.input})
-            frame.entered = entered
-            frame.entered_at = self.time
-            frame.tries = 0
+            execution.events = entered
+            history.append((entered, frame.last, time, state.entered, {"name": state.name, "input": frame.input}))
+            frame.last = frame.entered = entered
+            frame.entered_at = time
+            frame.tries = frame.key = 0
             frame.spent = ()
-            frame.key = ""
             self.attempt(frame, state)
 
     def attempt(self, frame: Frame, state: State) -> None:
         """Enter the state once: the first time, or again after a retry."""
         frame.tries += 1
-        scope = self.scope(frame)
+        scope = StateScope(self, frame, state.retries)
         try:
-            if state.TYPE == "Task":
+            if state.calls:
                 frame.token = self.token()
             prepare = state.stages.prepare
             outcome = state.enter(frame.input if prepare is None else prepare(frame.input, scope), scope)
@@ -104,15 +104,13 @@ class Advance(Working):
             if kind is Done:
                 self.finish(frame, state, state.stages, outcome.result, scope)  # type: ignore[union-attr]
                 return
+            if isinstance(outcome, Goto):
+                self.finish(frame, state, outcome.stages, outcome.result, scope, outcome.target)
+                return
         except ExecutionFailure as failure:
             self.evaluation_failed(frame, state, failure)
             return
         match outcome:
-            case Goto():
-                try:
-                    self.finish(frame, state, outcome.stages, outcome.result, scope, outcome.target)
-                except ExecutionFailure as failure:
-                    self.evaluation_failed(frame, state, failure)
             case Call():
                 self.call(frame, outcome)
             case Sleep():
@@ -124,33 +122,36 @@ class Advance(Working):
                 self.fail(frame, outcome.error, outcome.cause)
 
     def finish(
-        self, frame: Frame, state: State, stages: Stages, result: JSON, scope: StateScope, target: str | None = None
+        self,
+        frame: Frame,
+        state: State,
+        stages: Stages,
+        result: JSON,
+        scope: StateScope | None,
+        target: str | None = None,
     ) -> None:
-        """The state has its result: run the stages behind it, leave it, and go where it leads."""
-        data = frame.input
+        """The state has its result: run the stages behind it, write its exit, and go where it leads."""
         output = result
-        details: dict[str, JSON]
+        assigned: dict[str, JSON] | None = None
         if stages.produce is not None or stages.assign is not None:
+            data = frame.input
+            scope = scope or StateScope(self, frame, state.retries)
             if scope.error_output is UNSET:
                 scope.result = result
             if stages.produce is not None:
                 output = stages.produce(data, result, scope)
                 if exceeds(output):
                     raise ExecutionFailure("States.DataLimitExceeded", TOO_LARGE.format(state.name), explain=False)
-            details = {"name": state.name, "output": output}
             if stages.assign is not None:
                 assigned = stages.assign(data, result, scope)
                 frame.variables = {**frame.variables, **assigned}
-                details["assignedVariables"] = assigned
-        else:
-            details = {"name": state.name, "output": output}
-        self.leave(frame, state, details, output, target or state.next)
-
-    def leave(self, frame: Frame, state: State, details: dict[str, JSON], output: JSON, target: str | None) -> None:
-        """Write the exit and move on; without a target the frame is over."""
+        details = {"name": state.name, "output": output}
+        if assigned is not None:
+            details["assignedVariables"] = assigned
         self.record(frame, state.exited, details)
-        frame.wait = None
-        frame.due = frame.beat = frame.call = frame.fork = None
+        if frame.wait is not None:
+            frame.wait = frame.due = frame.beat = frame.call = frame.fork = None
+        target = target or state.next
         if target is not None:
             frame.state = target
             frame.input = output
@@ -160,12 +161,13 @@ class Advance(Working):
 
     def call(self, frame: Frame, call: Call) -> None:
         """Park the frame behind a call and have it made."""
-        token = frame.token
         if not frame.key:
-            frame.key = f"{self.execution.name}/{frame.path}/{token}"
+            frame.key = frame.token
         frame.wait = TASK
-        frame.due = None if call.timeout is None else self.time + call.timeout
-        frame.beat = None if call.heartbeat is None else self.time + call.heartbeat
+        if call.timeout is not None:
+            frame.due = self.time + call.timeout
+        if call.heartbeat is not None:
+            frame.beat = self.time + call.heartbeat
         frame.call = {"arguments": call.arguments, "heartbeat": call.heartbeat, "started": False, "again": 0}
         self.record(frame, *scheduled(call))
         self.commands.append(ScheduleTask(frame, call.resource, call.arguments))
@@ -247,7 +249,7 @@ class Advance(Working):
         try:
             if exceeds(result):
                 raise ExecutionFailure("States.DataLimitExceeded", TOO_LARGE.format(state.name), explain=False)
-            self.finish(frame, state, state.stages, result, self.scope(frame))
+            self.finish(frame, state, state.stages, result, None)
         except ExecutionFailure as failure:
             self.evaluation_failed(frame, state, failure)
         if frame.wait is None:
@@ -394,7 +396,7 @@ class Advance(Working):
         execution.status, execution.output, execution.error, execution.cause = status, output, error, cause
         execution.stopped = self.time
         frame.wait = OVER
-        for path in {*execution.frames, *self.changed}:
+        for path in [*execution.frames, *self.changed]:
             waiting = self.frame(path)
             if waiting is not None and waiting.wait in (TASK, TIMER, RETRY) and waiting.path != frame.path:
                 self.commands.append(Cancel(f"{path}#{waiting.token}"))

@@ -35,30 +35,41 @@ def decide(machine: StateMachine, execution: Execution, event: Event) -> Decisio
     circles without a history limit.
     """
     run = Advance(machine, execution, event.time)
-    if execution.status == RUNNING:
-        match event:
-            case TaskSucceeded() | TaskFailed() | TaskSubmitted() | TaskHeartbeat():
-                frame = _waiting(run, event.token)
-                if frame is not None and frame.wait == TASK:
-                    _task(run, frame, event)
-            case TimerFired():
-                frame = _waiting(run, event.token)
-                if frame is not None:
-                    _timer(run, frame, event)
-            case ExecutionStarted():
-                if not execution.frames:
-                    _start(run, event.time)
-            case ExecutionResumed():
-                _resume(run)
-            case DeadlineReached():
-                if execution.deadline is not None and event.time >= execution.deadline:
-                    run.end(_root(run), TIMED_OUT, "ExecutionTimedOut")
-            case ExecutionStopped():
-                run.end(_root(run), ABORTED, "ExecutionAborted", error=event.error, cause=event.cause)
-            case _:
-                assert_never(event)
-        run.drain()
+    handle(run, event)
     return run.decision()
+
+
+def handle(run: Advance, event: Event) -> None:
+    """Let an event happen in the working state `run`: what `decide` does, without its copies.
+
+    For an owner that keeps the working state from one event to the next and needs no decisions, as a simulation.
+    """
+    execution = run.execution
+    if execution.status != RUNNING:
+        return
+    run.time = event.time
+    match event:
+        case TaskSucceeded() | TaskFailed() | TaskSubmitted() | TaskHeartbeat():
+            frame = _waiting(run, event.token)
+            if frame is not None and frame.wait == TASK:
+                _task(run, frame, event)
+        case TimerFired():
+            frame = _waiting(run, event.token)
+            if frame is not None:
+                _timer(run, frame, event)
+        case ExecutionStarted():
+            if not execution.events:
+                _start(run, event.time)
+        case ExecutionResumed():
+            _resume(run)
+        case DeadlineReached():
+            if execution.deadline is not None and event.time >= execution.deadline:
+                run.end(_root(run), TIMED_OUT, "ExecutionTimedOut")
+        case ExecutionStopped():
+            run.end(_root(run), ABORTED, "ExecutionAborted", error=event.error, cause=event.cause)
+        case _:
+            assert_never(event)
+    run.drain()
 
 
 def _start(run: Advance, time: float) -> None:
@@ -94,7 +105,7 @@ def _root(run: Advance) -> Frame:
 def _waiting(run: Advance, token: str) -> Frame | None:
     """The frame that waits for exactly this token, for changing."""
     path, _, number = token.partition("#")
-    frame = run.execution.frames.get(path)
+    frame = run.frame(path)
     if frame is None or str(frame.token) != number or frame.wait not in (TASK, TIMER, RETRY):
         return None
     return run.open(path)
@@ -110,10 +121,12 @@ def _note_start(run: Advance, frame: Frame, resource: Resource, started: float |
     """Write that the work began, once per call, with the time at which it did."""
     if frame.call["started"]:
         return
-    frame.call = {**frame.call, "started": True}
-    moment, run.time = run.time, started if started is not None else run.time
-    run.record(frame, *task_events.started(resource))
-    run.time = moment
+    if started is None:
+        run.record(frame, *task_events.started(resource))
+    else:
+        moment, run.time = run.time, started
+        run.record(frame, *task_events.started(resource))
+        run.time = moment
 
 
 def _task(run: Advance, frame: Frame, event: TaskSucceeded | TaskFailed | TaskSubmitted | TaskHeartbeat) -> None:
@@ -124,7 +137,7 @@ def _task(run: Advance, frame: Frame, event: TaskSucceeded | TaskFailed | TaskSu
     resource = _resource(run, frame)
     _note_start(run, frame, resource, event.started)
     if isinstance(event, TaskSubmitted):
-        frame.call = {**frame.call, "submitted": True}
+        frame.call = {**frame.call, "started": True, "submitted": True}
         run.record(frame, *task_events.submitted(resource, event.output))
         return
     if isinstance(event, TaskSucceeded):

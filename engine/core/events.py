@@ -135,12 +135,13 @@ Event = (
 
 
 class ScheduleTask:
-    """Call the resource. `attempt` counts the deliveries of this entry; `key` is the same for all of them.
+    """Call the resource. `attempt` counts the deliveries of this entry; `key` is the same for all of them and, with the
+    execution's name in front, for no others anywhere.
 
     `again`: this very call may have been made before, by a process that ended.
     """
 
-    __slots__ = ("again", "arguments", "attempt", "beat", "due", "key", "path", "resource", "state", "token")
+    __slots__ = ("again", "arguments", "attempt", "beat", "due", "entry", "path", "resource", "state", "token")
 
     def __init__(self, frame: Frame, resource: Resource, arguments: JSON) -> None:
         self.token = f"{frame.path}#{frame.token}"
@@ -150,9 +151,14 @@ class ScheduleTask:
         self.arguments = arguments
         self.again: int = frame.call["again"]
         self.attempt = frame.tries + self.again
-        self.key = frame.key
         self.due = frame.due
         self.beat = frame.beat
+        self.entry = frame.key
+
+    @property
+    def key(self) -> str:
+        """The path and the number of the entry."""
+        return f"{self.path}/{self.entry}"
 
 
 class StartTimer:

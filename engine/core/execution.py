@@ -78,8 +78,9 @@ class Frame:
     """One running path. Treat as immutable; `copy` first.
 
     `entered` and `last` are event ids (of the state's entry, and the latest in this path); `entered_at` seconds since
-    the epoch; `tries` counts the attempts of this entry, `spent` the retries by retrier; `key` is the idempotency key
-    of this entry; `call` holds the arguments, time-out and heartbeat of a call that is out.
+    the epoch; `tries` counts the attempts of this entry, `spent` the retries by retrier; `key` is the first token of
+    this entry, from which its idempotency key is made; `call` holds the arguments, time-out and heartbeat of a call
+    that is out.
     """
 
     __slots__ = (
@@ -111,7 +112,7 @@ class Frame:
     last: int
     tries: int
     spent: tuple[int, ...]
-    key: str
+    key: int
     wait: str | None
     token: int
     due: float | None
@@ -130,7 +131,7 @@ class Frame:
         self.last = last
         self.tries = 0
         self.spent = ()
-        self.key = ""
+        self.key = 0
         self.wait = None
         self.token = 0
         self.due = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from engine.core.execution import Execution, Frame
 from engine.query import UNSET
@@ -15,52 +16,55 @@ ARN = "arn:aws:states:us-east-1:111111111111"
 """Prefix of the names in the context object, so that flows written for AWS can take them apart."""
 
 
-class StateScope:
-    """The Scope of one state.
+class Frames(Protocol):
+    """Where a scope finds the frames around its own."""
 
-    `parents` leads from the frame's parent up to the root; `retries` says that the state is of a type that can retry,
-    and so has a RetryCount in its context.
+    execution: Execution
+    time: float
+
+    def frame(self, path: str) -> Frame | None:
+        """The frame of that path."""
+
+
+class StateScope:
+    """The Scope of one state in one frame.
+
+    `retries` says that the state is of a type that can retry, and so has a RetryCount in its context. `item` is the
+    item of a Map whose iteration is being prepared: index, value, and whether the value is {"Key", "Value"}.
     """
 
-    __slots__ = (
-        "_context",
-        "_variables",
-        "error_output",
-        "execution",
-        "frame",
-        "input",
-        "item",
-        "parents",
-        "result",
-        "retries",
-        "time",
-    )
+    # Class attributes instead of slots: most states are left before any of these is needed.
+    result: JSON = UNSET
+    error_output: JSON = UNSET
+    item: tuple[int, JSON, bool] | None = None
+    _context: JSON = None
+    _variables: Mapping[str, JSON] | None = None
 
-    def __init__(
-        self, execution: Execution, frame: Frame, parents: tuple[Frame, ...], time: float, retries: bool
-    ) -> None:
-        self.execution = execution
+    def __init__(self, frames: Frames, frame: Frame, retries: bool) -> None:
+        self.frames = frames
         self.frame = frame
-        self.parents = parents
-        self.time = time
-        self.retries = retries
         self.input = frame.input
-        self.result: JSON = UNSET
-        self.error_output: JSON = UNSET
-        self.item: tuple[int, JSON, bool] | None = None
-        self._context: JSON = None
-        self._variables: Mapping[str, JSON] | None = None
+        self.retries = retries
+
+    def around(self) -> Iterator[Frame]:
+        """The frames around this one, from the nearest to the root."""
+        path = self.frame.path.rpartition(".")[0]
+        while path:
+            parent = self.frames.frame(path)
+            assert parent is not None, "a frame never outlives the one around it"
+            yield parent
+            path = path.rpartition(".")[0]
 
     @property
     def now(self) -> str:
-        return format_timestamp(self.time)
+        return format_timestamp(self.frames.time)
 
     @property
     def variables(self) -> Mapping[str, JSON]:
         """The frame's own variables over those of the frames around it."""
         if self._variables is None:
             merged: dict[str, JSON] = {}
-            for parent in reversed(self.parents):
+            for parent in reversed(list(self.around())):
                 merged.update(parent.variables)
             self._variables = {**merged, **self.frame.variables} if merged else self.frame.variables
         return self._variables
@@ -73,7 +77,7 @@ class StateScope:
         return self._context
 
     def _build_context(self) -> dict[str, JSON]:
-        execution, frame = self.execution, self.frame
+        execution, frame = self.frames.execution, self.frame
         context: dict[str, JSON] = {
             "Execution": {
                 "Id": f"{ARN}:execution:{execution.machine_id}:{execution.name}",
@@ -100,7 +104,7 @@ class StateScope:
     def _own_item(self) -> tuple[int, JSON, bool] | None:
         """The item of the nearest Map around this frame."""
         path = self.frame.path
-        for parent in self.parents:
+        for parent in self.around():
             index = int(path.rpartition(".")[2])
             if parent.fork is not None and parent.fork.items is not None:
                 return index, parent.fork.items[index], parent.fork.keyed
@@ -109,7 +113,7 @@ class StateScope:
 
     def random(self) -> random.Random:
         frame = self.frame
-        seed = f"{self.execution.name}/{frame.path}/{frame.entered}/{frame.tries}"
+        seed = f"{self.frames.execution.name}/{frame.path}/{frame.entered}/{frame.tries}"
         return random.Random(hashlib.sha256(seed.encode()).digest())
 
 

@@ -9,10 +9,6 @@ Recorded = tuple[str, "dict[str, JSON] | None"]
 """An event type and its details."""
 
 
-def _named(resource: Resource) -> dict[str, JSON]:
-    return {"resource": resource.action, "resourceType": resource.service}
-
-
 def scheduled(call: Call) -> Recorded:
     """A call goes out."""
     resource = call.resource
@@ -27,7 +23,7 @@ def scheduled(call: Call) -> Recorded:
         return "LambdaFunctionScheduled", {"resource": resource.uri, "input": call.arguments, **limits}
     if resource.scheme == "activity":
         return "ActivityScheduled", {"resource": resource.uri, "input": call.arguments, **limits}
-    return "TaskScheduled", {**_named(resource), "region": "us-east-1", "parameters": call.arguments, **limits}
+    return "TaskScheduled", {**resource.named, "region": "us-east-1", "parameters": call.arguments, **limits}
 
 
 def started(resource: Resource) -> Recorded:
@@ -36,12 +32,12 @@ def started(resource: Resource) -> Recorded:
         return "LambdaFunctionStarted", None
     if resource.scheme == "activity":
         return "ActivityStarted", {"workerName": "engine"}
-    return "TaskStarted", _named(resource)
+    return "TaskStarted", resource.named
 
 
 def submitted(resource: Resource, output: JSON) -> Recorded:
     """The first answer of a call that waits."""
-    return "TaskSubmitted", {**_named(resource), "output": output}
+    return "TaskSubmitted", {**resource.named, "output": output}
 
 
 def succeeded(resource: Resource, output: JSON) -> Recorded:
@@ -50,7 +46,7 @@ def succeeded(resource: Resource, output: JSON) -> Recorded:
         return "LambdaFunctionSucceeded", {"output": output}
     if resource.scheme == "activity":
         return "ActivitySucceeded", {"output": output}
-    return "TaskSucceeded", {**_named(resource), "output": output}
+    return "TaskSucceeded", {**resource.named, "output": output}
 
 
 def failed(resource: Resource, error: str | None, cause: str | None) -> Recorded:
@@ -61,4 +57,4 @@ def failed(resource: Resource, error: str | None, cause: str | None) -> Recorded
         return f"LambdaFunction{ending}", what
     if resource.scheme == "activity":
         return f"Activity{ending}", what
-    return f"Task{ending}", {**_named(resource), **what}
+    return f"Task{ending}", {**resource.named, **what}

@@ -8,8 +8,6 @@ from engine.core.scope import StateScope
 from engine.machine import StateMachine
 from engine.values import JSON
 
-RETRYING = frozenset({"Task", "Parallel", "Map"})
-
 
 class Working:
     """Reads come from the execution or from what has changed since; writes go to copies only."""
@@ -31,7 +29,8 @@ class Working:
 
     def frame(self, path: str) -> Frame | None:
         """The present frame of that path, changed or not; not for changing."""
-        return self.changed[path] if path in self.changed else self.execution.frames.get(path)
+        changed = self.changed
+        return changed[path] if path in changed else self.execution.frames.get(path)
 
     def open(self, path: str) -> Frame:
         """The frame of that path, for changing."""
@@ -50,14 +49,7 @@ class Working:
 
     def scope(self, frame: Frame) -> StateScope:
         """What expressions see in that frame."""
-        parents: tuple[Frame, ...] = ()
-        path = frame.path.rpartition(".")[0]
-        while path:
-            parent = self.frame(path)
-            assert parent is not None, "a frame never outlives the one around it"
-            parents += (parent,)
-            path = path.rpartition(".")[0]
-        return StateScope(self.execution, frame, parents, self.time, self.find[frame.state].TYPE in RETRYING)
+        return StateScope(self, frame, self.find[frame.state].retries)
 
     def token(self) -> int:
         """A number that was never used in this execution."""

@@ -45,7 +45,7 @@ class CallContext:
         self.execution = execution
         self.state = command.state
         self.attempt = command.attempt
-        self.idempotency_key = command.key
+        self.idempotency_key = f"{execution}/{command.key}"
         self.deadline = command.due
         self.token = f"{execution}:{command.token}"
         self.settings = host.settings

@@ -36,6 +36,7 @@ from engine.step import StepRegistry
 from engine.stores import Store, Stored, Summary, open_store
 from engine.values import JSON, MAX_PAYLOAD_BYTES, check_json, content_hash, exceeds
 
+Events = list[HistoryEvent]
 Definition = StateMachine | dict[str, JSON] | str | os.PathLike[str]
 NAME_CHARACTERS = 80
 FORBIDDEN = set(' \t\r\n<>{}[]?*"#%\\^|~`$&,;:/')
@@ -153,10 +154,14 @@ class Engine:
         return InlineRun(self._host, self.steps, machine, stored.execution, stored.version, observer)
 
     def _finish(self, run: InlineRun) -> Outcome:
-        return self._outcome(run.run())
+        execution = run.run()
+        whole = bool(run.history) and run.history[0][0] == 1
+        return self._outcome(execution, run.history if whole else None)
 
-    def _outcome(self, execution: Execution) -> Outcome:
-        return Outcome(execution, lambda: self._store.history(execution.name))
+    def _outcome(self, execution: Execution, events: Events | None = None) -> Outcome:
+        # Not read on demand: an outcome outlives its engine.
+        found = self._store.history(execution.name) if events is None else events
+        return Outcome(execution, lambda: found)
 
     # -- callbacks -------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ Observer = Callable[[list[HistoryEvent]], None]
 
 
 class InlineRun:
-    """The driver of one execution that this process owns."""
+    """The driver of one execution that this process owns. `history`: the events that it has made durable."""
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class InlineRun:
         self.execution = execution
         self.version = version
         self.observer = observer
+        self.history: list[HistoryEvent] = []
         self.calls: list[ScheduleTask] = []
         self.out: dict[str, ScheduleTask] = {}
         self.timers: list[tuple[float, str]] = []
@@ -98,6 +99,7 @@ class InlineRun:
     def carry_out(self, decision: Decision) -> None:
         """The decision is durable: take it over and do what it asks for."""
         self.execution = decision.apply()
+        self.history += decision.history
         if self.observer is not None and decision.history:
             self.observer(decision.history)
         for command in decision.commands:

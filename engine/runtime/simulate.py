@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 import os
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.core.decide import decide
+from engine.core.advance import Advance
+from engine.core.decide import handle
 from engine.core.events import (
-    Command,
     DeadlineReached,
     Event,
     ExecutionStarted,
@@ -45,17 +46,31 @@ class TaskCall:
     the epoch or None.
     """
 
-    __slots__ = ("arguments", "attempt", "deadline", "frame", "key", "resource", "state", "token")
+    __slots__ = ("_command", "_execution", "arguments", "attempt", "frame", "state")
 
     def __init__(self, execution: str, command: ScheduleTask) -> None:
+        self._execution = execution
+        self._command = command
         self.state = command.state
-        self.resource = command.resource.uri
         self.arguments = command.arguments
         self.attempt = command.attempt
         self.frame = command.path
-        self.token = f"{execution}:{command.token}"
-        self.key = command.key
-        self.deadline = command.due
+
+    @property
+    def resource(self) -> str:
+        return self._command.resource.uri
+
+    @property
+    def token(self) -> str:
+        return f"{self._execution}:{self._command.token}"
+
+    @property
+    def key(self) -> str:
+        return f"{self._execution}/{self._command.key}"
+
+    @property
+    def deadline(self) -> float | None:
+        return self._command.due
 
 
 Tasks = Callable[[TaskCall], JSON]
@@ -126,12 +141,12 @@ class _Simulation:
     """Virtual time: a heap of timers, and calls that take none."""
 
     def __init__(self, machine: StateMachine, execution: Execution, tasks: Tasks) -> None:
-        self.machine = machine
-        self.execution = execution
+        # A simulation owns its execution and keeps the working state: no decision is copied, none is stored.
+        self.working = Advance(machine, execution, 0.0)
+        self.execution = self.working.execution
         self.tasks = tasks
-        self.events: list[HistoryEvent] = []
         self.timers: list[tuple[float, int, str]] = []
-        self.calls: list[ScheduleTask] = []
+        self.calls: deque[ScheduleTask] = deque()
         self.order = 0
 
     def run(self, now: float) -> Outcome:
@@ -140,31 +155,29 @@ class _Simulation:
             self.timer(self.execution.deadline, "")
         while self.execution.status == RUNNING:
             if self.calls:
-                self.call(self.calls.pop(0), now)
+                self.call(self.calls.popleft(), now)
                 continue
             if not self.timers:
                 break  # A call that waits for ever, as a callback whose token nobody sends back.
             due, _, token = heapq.heappop(self.timers)
             now = max(now, due)
             self.feed(TimerFired(token, now) if token else DeadlineReached(now))
-        return Outcome(self.execution, lambda: self.events)
+        return Outcome(self.execution, lambda: self.working.history)
 
     def timer(self, due: float, token: str) -> None:
         self.order += 1
         heapq.heappush(self.timers, (due, self.order, token))
 
     def feed(self, event: Event) -> None:
-        decision = decide(self.machine, self.execution, event)
-        self.execution = decision.apply()
-        self.events += decision.history
-        for command in decision.commands:
-            self.carry_out(command)
-
-    def carry_out(self, command: Command) -> None:
-        if isinstance(command, ScheduleTask):
-            self.calls.append(command)
-        elif isinstance(command, StartTimer):
-            self.timer(command.due, command.token)
+        working = self.working
+        handle(working, event)
+        if working.commands:
+            for command in working.commands:
+                if isinstance(command, ScheduleTask):
+                    self.calls.append(command)
+                elif isinstance(command, StartTimer):
+                    self.timer(command.due, command.token)
+            working.commands.clear()
 
     def call(self, command: ScheduleTask, now: float) -> None:
         """Make one call and feed its answer. A time-out comes as the timer that it is."""

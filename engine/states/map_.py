@@ -31,6 +31,7 @@ class Map(State):
 
     __slots__ = ("items", "limit", "processor", "selector")
 
+    retries = True
     TYPE = "Map"
     REQUIRED = ()
     SCHEMA: ClassVar[dict[str, JSON]] = {

@@ -31,6 +31,7 @@ class Parallel(State):
 
     __slots__ = ("branches",)
 
+    retries = True
     TYPE = "Parallel"
     REQUIRED = ("Branches",)
     SCHEMA: ClassVar[dict[str, JSON]] = {

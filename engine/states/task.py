@@ -34,6 +34,7 @@ class Task(State):
 
     __slots__ = ("credentials", "heartbeat", "resource", "timeout")
 
+    retries = calls = True
     TYPE = "Task"
     REQUIRED = ("Resource",)
     SCHEMA: ClassVar[dict[str, JSON]] = {

@@ -67,7 +67,11 @@ def on_store(url: str) -> Callable[[StateMachine, JSON, Answers | None, str], Ou
         script = Script(answers)
 
         def work(payload: JSON, ctx: Any) -> JSON:
-            return script.answer(ctx.state, payload)
+            try:
+                return script.answer(ctx.state, payload)
+            except TaskTimeout:
+                ctx.sleep(ctx.remaining(1e9))
+                raise
 
         names = {state.resource.name for state in machine.walk() if state.TYPE == "Task"}
         with Engine(url, steps={found: work for found in names}, clock=VirtualClock(START)) as engine:
