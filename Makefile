@@ -24,7 +24,6 @@ check: $(VENV)/dev   ## format, lint, types, generated files
 	@git diff --exit-code --stat -- schemas docs || (echo "generated files were stale: commit the new ones" && exit 1)
 
 generate: $(VENV)/dev  ## write the files that are made from code: schemas/flow.schema.json and docs/reference
-	$(BIN)/python -m engine.definition.schema
 	$(BIN)/python docs/generate.py
 
 bench: $(VENV)/dev   ## measure speed: transitions, start-up, commits

@@ -148,7 +148,11 @@ class Advance(Working):
         details = {"name": state.name, "output": output}
         if assigned is not None:
             details["assignedVariables"] = assigned
-        self.record(frame, state.exited, details)
+        # As `record`, spelled out: this runs for every state.
+        execution = self.execution
+        execution.events = number = execution.events + 1
+        self.history.append((number, frame.last, self.time, state.exited, details))
+        frame.last = number
         if frame.wait is not None:
             frame.wait = frame.due = frame.beat = frame.call = frame.fork = None
         target = target or state.next
@@ -168,8 +172,9 @@ class Advance(Working):
             frame.due = self.time + call.timeout
         if call.heartbeat is not None:
             frame.beat = self.time + call.heartbeat
-        frame.call = {"arguments": call.arguments, "heartbeat": call.heartbeat, "started": False, "again": 0}
-        self.record(frame, *scheduled(call))
+        frame.call = {"arguments": call.arguments, "heartbeat": call.heartbeat, "again": 0}
+        kind, details = scheduled(call)
+        self.record(frame, kind, details)
         self.commands.append(ScheduleTask(frame, call.resource, call.arguments))
 
     # -- Parallel and Map ------------------------------------------------------------------------------------------
@@ -255,20 +260,6 @@ class Advance(Working):
         if frame.wait is None:
             self.ready.append(frame)
 
-    def drop_children(self, frame: Frame) -> None:
-        """End every child of the frame, with whatever it waits for."""
-        if frame.fork is None:
-            return
-        for index in range(frame.fork.next):
-            path = f"{frame.path}.{index}"
-            child = self.frame(path)
-            if child is not None:
-                self.drop_children(child)
-                if child.wait in (TASK, TIMER, RETRY):
-                    self.commands.append(Cancel(f"{child.path}#{child.token}"))
-                self.changed[path] = None
-        frame.fork = None
-
     # -- failing ---------------------------------------------------------------------------------------------------
 
     def evaluation_failed(self, frame: Frame, state: State, failure: ExecutionFailure) -> None:
@@ -337,14 +328,6 @@ class Advance(Working):
             if sibling is not None and sibling.wait not in (None, OVER):
                 self.abort_child(self.open(sibling.path), parent, last, is_map)
         return parent
-
-    def abort_child(self, frame: Frame, parent: Frame, last: int, is_map: bool) -> None:
-        """Write that a sibling of a failed child is ended."""
-        frame.last = last
-        if is_map:
-            self.record(frame, "MapIterationAborted", {"name": parent.state, "index": frame.index})
-            frame.last = last
-        self.record(frame, f"{self.find[frame.state].TYPE}StateAborted", None)
 
     def retry(self, frame: Frame, state: State, number: int, retry_after: float | None) -> None:
         """Park the frame until the retrier's delay is over."""

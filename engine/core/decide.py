@@ -118,14 +118,13 @@ def _resource(run: Advance, frame: Frame) -> Resource:
 
 
 def _note_start(run: Advance, frame: Frame, resource: Resource, started: float | None) -> None:
-    """Write that the work began, once per call, with the time at which it did."""
-    if frame.call["started"]:
-        return
+    """Write that the work began, with the time at which it did."""
+    kind, details = task_events.started(resource)
     if started is None:
-        run.record(frame, *task_events.started(resource))
+        run.record(frame, kind, details)
     else:
         moment, run.time = run.time, started
-        run.record(frame, *task_events.started(resource))
+        run.record(frame, kind, details)
         run.time = moment
 
 
@@ -134,25 +133,27 @@ def _task(run: Advance, frame: Frame, event: TaskSucceeded | TaskFailed | TaskSu
         limit = frame.call["heartbeat"]
         frame.beat = None if limit is None else event.time + limit
         return
-    resource = _resource(run, frame)
-    _note_start(run, frame, resource, event.started)
-    if isinstance(event, TaskSubmitted):
-        frame.call = {**frame.call, "started": True, "submitted": True}
-        run.record(frame, *task_events.submitted(resource, event.output))
-        return
+    state = run.find[frame.state]
+    assert isinstance(state, Task)
+    resource = state.resource
+    if "submitted" not in frame.call:
+        _note_start(run, frame, resource, event.started)
     if isinstance(event, TaskSucceeded):
-        run.record(frame, *_noted(task_events.succeeded(resource, event.output), event.note))
-        run.settle(frame, run.find[frame.state], event.output)
-        return
-    run.record(frame, *_noted(task_events.failed(resource, event.error, event.cause), event.note))
-    run.fail(frame, event.error, event.cause, retry_after=event.retry_after)
-    _go_on(run, frame)
-
-
-def _noted(recorded: task_events.Recorded, note: str | None) -> task_events.Recorded:
-    """The event with the step's line for people, which stays out of AWS's shape."""
-    kind, details = recorded
-    return (kind, details) if note is None else (kind, {**(details or {}), "note": note})
+        kind, details = task_events.succeeded(resource, event.output)
+        if event.note is not None:
+            details["note"] = event.note
+        run.record(frame, kind, details)
+        run.settle(frame, state, event.output)
+    elif isinstance(event, TaskSubmitted):
+        frame.call = {**frame.call, "submitted": True}
+        run.record(frame, *task_events.submitted(resource, event.output))
+    else:
+        kind, details = task_events.failed(resource, event.error, event.cause)
+        if event.note is not None:
+            details["note"] = event.note
+        run.record(frame, kind, details)
+        run.fail(frame, event.error, event.cause, retry_after=event.retry_after)
+        _go_on(run, frame)
 
 
 def _timer(run: Advance, frame: Frame, event: TimerFired) -> None:
@@ -171,7 +172,8 @@ def _timer(run: Advance, frame: Frame, event: TimerFired) -> None:
             frame.beat is not None and event.time >= frame.beat and (frame.due is None or frame.beat < frame.due)
         )
         resource = _resource(run, frame)
-        _note_start(run, frame, resource, event.started)
+        if "submitted" not in frame.call:
+            _note_start(run, frame, resource, event.started)
         run.record(frame, *task_events.failed(resource, TIMEOUT, None))
         run.fail(frame, TIMEOUT, None, heartbeat=heartbeat)
         _go_on(run, frame)

@@ -5,29 +5,32 @@ from __future__ import annotations
 from engine.machine import Call, Resource
 from engine.values import JSON
 
-Recorded = tuple[str, "dict[str, JSON] | None"]
-"""An event type and its details."""
+Recorded = tuple[str, dict[str, JSON]]
+"""An event type and its details, the caller's own to add to."""
 
 
 def scheduled(call: Call) -> Recorded:
     """A call goes out."""
     resource = call.resource
-    limits: dict[str, JSON] = {}
-    if call.timeout is not None:
-        limits["timeoutInSeconds"] = call.timeout
-    if call.heartbeat is not None and resource.scheme != "lambda":
-        limits["heartbeatInSeconds"] = call.heartbeat
-    if call.credentials is not None:
-        limits["taskCredentials"] = {f"{name[0].lower()}{name[1:]}": value for name, value in call.credentials.items()}
+    details: dict[str, JSON]
     if resource.scheme == "lambda":
-        return "LambdaFunctionScheduled", {"resource": resource.uri, "input": call.arguments, **limits}
-    if resource.scheme == "activity":
-        return "ActivityScheduled", {"resource": resource.uri, "input": call.arguments, **limits}
-    return "TaskScheduled", {**resource.named, "region": "us-east-1", "parameters": call.arguments, **limits}
+        kind, details = "LambdaFunctionScheduled", {"resource": resource.uri, "input": call.arguments}
+    elif resource.scheme == "activity":
+        kind, details = "ActivityScheduled", {"resource": resource.uri, "input": call.arguments}
+    else:
+        kind, details = "TaskScheduled", {**resource.named, "region": "us-east-1", "parameters": call.arguments}
+    if call.timeout is not None:
+        details["timeoutInSeconds"] = call.timeout
+    if call.heartbeat is not None and resource.scheme != "lambda":
+        details["heartbeatInSeconds"] = call.heartbeat
+    if call.credentials is not None:
+        shown = {f"{name[0].lower()}{name[1:]}": value for name, value in call.credentials.items()}
+        details["taskCredentials"] = shown
+    return kind, details
 
 
-def started(resource: Resource) -> Recorded:
-    """The work began."""
+def started(resource: Resource) -> tuple[str, dict[str, JSON] | None]:
+    """The work began. These details are shared: they are not for changing."""
     if resource.scheme == "lambda":
         return "LambdaFunctionStarted", None
     if resource.scheme == "activity":

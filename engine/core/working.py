@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.core.events import Command, Decision, HistoryEvent
-from engine.core.execution import Execution, Frame
+from engine.core.events import Cancel, Command, Decision, HistoryEvent
+from engine.core.execution import RETRY, TASK, TIMER, Execution, Frame
 from engine.core.scope import StateScope
 from engine.machine import StateMachine
 from engine.values import JSON
@@ -55,3 +55,25 @@ class Working:
         """A number that was never used in this execution."""
         self.execution.sequence = number = self.execution.sequence + 1
         return number
+
+    def drop_children(self, frame: Frame) -> None:
+        """End every child of the frame, with whatever it waits for."""
+        if frame.fork is None:
+            return
+        for index in range(frame.fork.next):
+            path = f"{frame.path}.{index}"
+            child = self.frame(path)
+            if child is not None:
+                self.drop_children(child)
+                if child.wait in (TASK, TIMER, RETRY):
+                    self.commands.append(Cancel(f"{child.path}#{child.token}"))
+                self.changed[path] = None
+        frame.fork = None
+
+    def abort_child(self, frame: Frame, parent: Frame, last: int, is_map: bool) -> None:
+        """Write that a sibling of a failed child is ended."""
+        frame.last = last
+        if is_map:
+            self.record(frame, "MapIterationAborted", {"name": parent.state, "index": frame.index})
+            frame.last = last
+        self.record(frame, f"{self.find[frame.state].TYPE}StateAborted", None)
