@@ -39,6 +39,7 @@ class StateScope:
     item: tuple[int, JSON, bool] | None = None
     _context: JSON = None
     _variables: Mapping[str, JSON] | None = None
+    _random: random.Random | None = None
 
     def __init__(self, frames: Frames, frame: Frame, retries: bool) -> None:
         self.frames = frames
@@ -112,9 +113,12 @@ class StateScope:
         return None
 
     def random(self) -> random.Random:
-        frame = self.frame
-        seed = f"{self.frames.execution.name}/{frame.path}/{frame.entered}/{frame.tries}"
-        return random.Random(hashlib.sha256(seed.encode()).digest())
+        """One generator for the whole state: what is drawn twice in it differs."""
+        if self._random is None:
+            frame = self.frame
+            seed = f"{self.frames.execution.name}/{frame.path}/{frame.entered}/{frame.tries}"
+            self._random = random.Random(hashlib.sha256(seed.encode()).digest())
+        return self._random
 
 
 def _item(index: int, value: JSON, keyed: bool) -> dict[str, JSON]:

@@ -59,7 +59,11 @@ def _number(value: JSON) -> float | None:
     return None if isinstance(value, bool) or not isinstance(value, int | float) else value
 
 
-def _text(value: JSON) -> bytes | None:
+def _string(value: JSON) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _collation(value: JSON) -> bytes | None:
     return code_units(value) if isinstance(value, str) else None
 
 
@@ -128,7 +132,8 @@ def _fits(text: str, parts: list[str]) -> bool:
 def _operators() -> dict[str, Operator]:
     found = []
     families: list[tuple[str, dict[str, JSON], Callable[[JSON], object], tuple[str, ...]]] = [
-        ("String", {"type": "string"}, _text, tuple(ORDERS)),
+        ("String", {"type": "string"}, _string, ("Equals",)),
+        ("String", {"type": "string"}, _collation, tuple(ORDERS)[1:]),
         ("Numeric", {"type": "number"}, _number, tuple(ORDERS)),
         ("Boolean", {"type": "boolean"}, _boolean, ("Equals",)),
         ("Timestamp", {"type": "string", "format": "date-time"}, _moment, tuple(ORDERS)),

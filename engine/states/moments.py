@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 TIMESTAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d(?::\d\d)?)",
+    re.ASCII,
 )
 
 
