@@ -66,8 +66,8 @@ class Choice(State):
     EXAMPLE = """
         Type: Choice
         Choices:
-          - {Variable: $.ride.status, StringEquals: PENDING, Next: Choice}
-        Default: Choice
+          - {Variable: $.ride.status, StringEquals: PENDING, Next: Done}
+        Default: Done
     """
 
     def __init__(self, name: str, fields: Fields) -> None:

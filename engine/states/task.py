@@ -61,8 +61,8 @@ class Task(State):
         Retry:
           - {ErrorEquals: [Taxi.NotSent], IntervalSeconds: 1, MaxAttempts: 3, BackoffRate: 2, JitterStrategy: FULL}
         Catch:
-          - {ErrorEquals: [States.ALL], Next: Task}
-        End: true
+          - {ErrorEquals: [States.ALL], Next: Done}
+        Next: Done
     """
 
     def __init__(self, name: str, fields: Fields) -> None:
