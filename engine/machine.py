@@ -9,142 +9,12 @@ their places; so a state type is one file: fields, schema, example, behaviour.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
+from engine.outcomes import Fork, Outcome, Stages
 from engine.query import Expression, QueryLanguage, Scope
 from engine.values import JSON
-
-Prepare = Callable[[JSON, Scope], JSON]
-"""Raw input -> what the state works on (InputPath and Parameters, or Arguments)."""
-
-Produce = Callable[[JSON, JSON, Scope], JSON]
-"""Raw input and result -> output (ResultSelector, ResultPath and OutputPath, or Output)."""
-
-Assign = Callable[[JSON, JSON, Scope], "dict[str, JSON]"]
-"""Raw input and result -> variables to set."""
-
-
-class Stages:
-    """The data-flow stages of a state, a choice rule or a catcher; None = the stage is absent and costs nothing."""
-
-    __slots__ = ("assign", "prepare", "produce")
-
-    def __init__(
-        self, prepare: Prepare | None = None, produce: Produce | None = None, assign: Assign | None = None
-    ) -> None:
-        self.prepare = prepare
-        self.produce = produce
-        self.assign = assign
-
-
-NO_STAGES = Stages()
-
-
-# -- outcomes: what a state can answer -----------------------------------------------------------------------------
-
-
-class Done:
-    """The state has its result; the core runs the remaining stages and the transition."""
-
-    __slots__ = ("result",)
-
-    def __init__(self, result: JSON) -> None:
-        self.result = result
-
-
-class Goto:
-    """A Choice decided: go to `target`; `stages` are the matching rule's own (or the state's)."""
-
-    __slots__ = ("result", "stages", "target")
-
-    def __init__(self, target: str, result: JSON, stages: Stages) -> None:
-        self.target = target
-        self.result = result
-        self.stages = stages
-
-
-class Failed:
-    """The state failed with an error name and a cause (either may be absent)."""
-
-    __slots__ = ("cause", "error")
-
-    def __init__(self, error: str | None, cause: str | None) -> None:
-        self.error = error
-        self.cause = cause
-
-
-class Sleep:
-    """Park until `until` (seconds since the epoch), then the state is done with `result`."""
-
-    __slots__ = ("result", "until")
-
-    def __init__(self, until: float, result: JSON) -> None:
-        self.until = until
-        self.result = result
-
-
-class Call:
-    """Call `resource` with `arguments` and park. Limits in seconds, None = none."""
-
-    __slots__ = ("arguments", "credentials", "heartbeat", "resource", "timeout")
-
-    def __init__(
-        self, resource: Resource, arguments: JSON, timeout: float | None, heartbeat: float | None, credentials: JSON
-    ) -> None:
-        self.resource = resource
-        self.arguments = arguments
-        self.timeout = timeout
-        self.heartbeat = heartbeat
-        self.credentials = credentials
-
-
-class Fork:
-    """Run `count` children, at most `limit` at a time (0 = all), then join their outputs into one list.
-
-    `source` is the prepared input. A Map gives `items`; `keyed` when they came from an object ({"Key", "Value"} each).
-    The state then answers for each child: `child(index)` its machine, `child_input(source, index, scope)` its input.
-    """
-
-    __slots__ = ("count", "items", "keyed", "limit", "source")
-
-    def __init__(self, count: int, limit: int, items: list[JSON] | None, source: JSON, keyed: bool = False) -> None:
-        self.count = count
-        self.limit = limit
-        self.items = items
-        self.source = source
-        self.keyed = keyed
-
-
-Outcome = Done | Goto | Failed | Sleep | Call | Fork
-
-
-# -- parts ---------------------------------------------------------------------------------------------------------
-
-
-class Resource:
-    """A Task's Resource, taken apart once.
-
-    `uri` as written; `scheme` "step", "flow", "lambda", "activity" or "service"; `name` what is called;
-    `service`/`action` as AWS writes them in history events; `pattern` "" (request-response), "sync", "sync:2" or
-    "waitForTaskToken"; `named` is how history events show it.
-    """
-
-    __slots__ = ("action", "name", "named", "pattern", "scheme", "service", "uri")
-
-    def __init__(self, uri: str, scheme: str, name: str, service: str, action: str, pattern: str) -> None:
-        self.uri = uri
-        self.scheme = scheme
-        self.name = name
-        self.service = service
-        self.action = action
-        self.pattern = pattern
-        self.named: dict[str, JSON] = {"resource": action, "resourceType": service}
-
-    @property
-    def waits(self) -> bool:
-        """Whether the first answer is only a receipt and the result comes later."""
-        return bool(self.pattern)
 
 
 class Retrier:
@@ -234,7 +104,9 @@ class Fields(Protocol):
     def expression(self, name: str, *, required: bool = False) -> Expression | None:
         """Expression languages only: a string `{% … %}`."""
 
-    def integer_or_expression(self, name: str, *, minimum: int = 0) -> int | Expression | None:
+    def integer_or_expression(
+        self, name: str, *, minimum: int = 0, maximum: int = 99_999_999
+    ) -> int | Expression | None:
         """A whole number; in the expression languages also `{% … %}`."""
 
     def text_or_expression(self, name: str) -> str | Expression | None:
@@ -309,6 +181,14 @@ class State:
     def machines(self) -> Sequence[StateMachine]:
         """Nested machines (Parallel, Map)."""
         return ()
+
+    def spread(self, answer: JSON, data: JSON, scope: Scope) -> Fork:
+        """The Fork over the items that a Call with `items` answered. May raise ExecutionFailure."""
+        raise TypeError(f"{type(self).__name__} reads no items")
+
+    def tolerance(self, count: int, data: JSON, scope: Scope) -> int:
+        """How many of `count` children may fail. Asked once the state has started; may raise ExecutionFailure."""
+        return 0
 
     def child(self, index: int) -> StateMachine:
         """The machine that child `index` of a Fork runs."""

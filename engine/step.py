@@ -276,8 +276,9 @@ class StepRegistry:
             raise UnknownStep(f"no step is registered under the name {name!r}") from None
 
     def names(self) -> dict[str, list[str]]:
-        """Every step's name with the error names it declares: what the validator checks flows against."""
-        return {found.name: list(found.errors) for found in self}
+        """Every step's name with the error names that may come of it: what the validator checks flows against."""
+        in_doubt = {"none": ["Step.InDoubt"]}
+        return {found.name: [*found.errors, *in_doubt.get(found.idempotency, [])] for found in self}
 
     def __contains__(self, name: str) -> bool:
         return name in self._steps

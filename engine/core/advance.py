@@ -5,7 +5,7 @@ Rules of this file, and nothing of it lives elsewhere:
 1. A frame runs through states that need nothing from outside (Pass, Choice, Succeed, Fail) without a pause.
 2. A state that fails goes to its Retriers, then to its Catchers; else its frame fails, and with it the state around it.
 3. A Parallel or Map keeps counters and starts its children in order; its last child joins it. A child that fails ends
-   its siblings at once, also while the fork is still starting children.
+   its siblings at once, also while the fork is still starting children (`engine.core.forks`).
 4. Tokens come from the execution's own counter and never repeat.
 
 Frames that are ready to run wait in a queue, so that nothing here is recursive in the number of items.
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from engine.core import forks
 from engine.core.events import Cancel, FinishExecution, ScheduleTask, StartTimer
 from engine.core.execution import (
     CHILDREN,
@@ -28,7 +29,6 @@ from engine.core.execution import (
     TASK,
     TIMER,
     Execution,
-    ForkProgress,
     Frame,
 )
 from engine.core.matching import RUNTIME, find_catcher, find_retrier, retry_delay
@@ -36,8 +36,10 @@ from engine.core.scope import StateScope
 from engine.core.task_events import scheduled
 from engine.core.working import Working
 from engine.errors import ExecutionFailure, TransitionLimitExceeded
-from engine.machine import Call, Done, Failed, Fork, Goto, Sleep, Stages, State, StateMachine
+from engine.machine import State, StateMachine
+from engine.outcomes import Call, Done, Failed, Fork, Goto, Sleep, Stages
 from engine.query import UNSET
+from engine.states.map_ import Map
 from engine.values import JSON, TOO_LARGE, exceeds
 
 MAX_EVENTS: Final = 3_000_000
@@ -74,8 +76,14 @@ class Advance(Working):
         fuse = execution.events + MAX_EVENTS
         while frame.wait is None:
             state = find[frame.state]
-            # As `record`, spelled out: this runs for every state.
-            entered = execution.events + 1
+            if frame.apart is not None:
+                entered = self.record(frame, state.entered, None)
+            else:
+                # As `record`, spelled out: this runs for every state.
+                execution.events = entered = execution.events + 1
+                details = {"name": state.name, "input": frame.input}
+                history.append((entered, frame.last, time, state.entered, details))
+                frame.last = entered
             if entered > execution.history_limit:
                 self.overflow(frame)
                 return
@@ -83,9 +91,7 @@ class Advance(Working):
                 raise TransitionLimitExceeded(
                     f"{execution.name}: {MAX_EVENTS} events without a pause; the flow seems to run in circles"
                 )
-            execution.events = entered
-            history.append((entered, frame.last, time, state.entered, {"name": state.name, "input": frame.input}))
-            frame.last = frame.entered = entered
+            frame.entered = entered
             frame.entered_at = time
             frame.tries = frame.key = 0
             frame.spent = ()
@@ -112,12 +118,12 @@ class Advance(Working):
             return
         match outcome:
             case Call():
-                self.call(frame, outcome)
+                self.call(frame, state, outcome)
             case Sleep():
                 frame.wait, frame.token, frame.due, frame.output = TIMER, self.token(), outcome.until, outcome.result
                 self.commands.append(StartTimer(f"{frame.path}#{frame.token}", outcome.until))
             case Fork():
-                self.fork(frame, state, outcome)
+                forks.begin_fork(self, frame, state, outcome)
             case Failed():
                 self.fail(frame, outcome.error, outcome.cause)
 
@@ -148,11 +154,14 @@ class Advance(Working):
         details = {"name": state.name, "output": output}
         if assigned is not None:
             details["assignedVariables"] = assigned
-        # As `record`, spelled out: this runs for every state.
-        execution = self.execution
-        execution.events = number = execution.events + 1
-        self.history.append((number, frame.last, self.time, state.exited, details))
-        frame.last = number
+        if frame.apart is not None:
+            self.record(frame, state.exited, None)
+        else:
+            # As `record`, spelled out: this runs for every state.
+            execution = self.execution
+            execution.events = number = execution.events + 1
+            self.history.append((number, frame.last, self.time, state.exited, details))
+            frame.last = number
         if frame.wait is not None:
             frame.wait = frame.due = frame.beat = frame.call = frame.fork = None
         target = target or state.next
@@ -163,8 +172,10 @@ class Advance(Working):
             frame.wait = OVER
             self.complete(frame, output)
 
-    def call(self, frame: Frame, call: Call) -> None:
+    def call(self, frame: Frame, state: State, call: Call) -> None:
         """Park the frame behind a call and have it made."""
+        if call.items and forks.begin_map(self, frame, state, 0, call.source, apart=True) is None:
+            return
         if not frame.key:
             frame.key = frame.token
         frame.wait = TASK
@@ -173,46 +184,14 @@ class Advance(Working):
         if call.heartbeat is not None:
             frame.beat = self.time + call.heartbeat
         frame.call = {"arguments": call.arguments, "heartbeat": call.heartbeat, "again": 0}
-        kind, details = scheduled(call)
-        self.record(frame, kind, details)
+        if call.items:
+            frame.call["items"] = True
+        else:
+            kind, details = scheduled(call)
+            self.record(frame, kind, details)
         self.commands.append(ScheduleTask(frame, call.resource, call.arguments))
 
-    # -- Parallel and Map ------------------------------------------------------------------------------------------
-
-    def fork(self, frame: Frame, state: State, fork: Fork) -> None:
-        """Begin a Parallel or Map: start as many children as the limit allows."""
-        is_map = fork.items is not None
-        self.record(frame, f"{state.TYPE}StateStarted", {"length": fork.count} if is_map else None)
-        frame.wait, frame.token = CHILDREN, self.token()
-        frame.fork = ForkProgress(fork.count, fork.limit, fork.items, fork.keyed, fork.source, 0, fork.count)
-        if fork.count == 0:
-            self.join(frame)
-            return
-        first = frame.last
-        for _ in range(min(fork.count, fork.limit or fork.count)):
-            # A child that fails at once ends the whole fork: then no more are started.
-            if not self.start_child(frame, state, first):
-                return
-
-    def start_child(self, frame: Frame, state: State, last: int) -> bool:
-        """Start the next child. False when making its input failed, and the state with it."""
-        fork = frame.fork
-        assert fork is not None
-        index = fork.next
-        fork.next += 1
-        child = Frame(f"{frame.path}.{index}", state.child(index).start_at, None, last)
-        scope = self.scope(frame)
-        if fork.items is not None:
-            self.record(child, "MapIterationStarted", {"name": frame.state, "index": index})
-            scope.item = (index, fork.items[index], fork.keyed)
-        try:
-            child.input = state.child_input(fork.source, index, scope)
-        except ExecutionFailure as failure:
-            self.evaluation_failed(frame, state, failure)
-            return False
-        self.changed[child.path] = child
-        self.ready.append(child)
-        return True
+    # -- results and failures --------------------------------------------------------------------------------------
 
     def complete(self, frame: Frame, output: JSON) -> None:
         """The frame has reached its end with an output."""
@@ -222,32 +201,10 @@ class Advance(Working):
             self.end(frame, SUCCEEDED, "ExecutionSucceeded", output=output)
             return
         parent = self.open(frame.path.rpartition(".")[0])
-        fork = parent.fork
-        assert fork is not None
-        parent.fork = fork = fork.copy()
-        fork.left -= 1
-        if fork.items is not None:
+        assert parent.fork is not None
+        if parent.fork.items is not None and not parent.fork.apart:
             self.record(frame, "MapIterationSucceeded", {"name": parent.state, "index": frame.index})
-        if fork.left == 0:
-            parent.last = frame.last
-            self.join(parent)
-        elif fork.next < fork.count:
-            self.start_child(parent, self.find[parent.state], frame.last)
-
-    def join(self, frame: Frame) -> None:
-        """Every child has ended well: gather their outputs in order and go on."""
-        state = self.find[frame.state]
-        fork = frame.fork
-        assert fork is not None
-        outputs = []
-        for index in range(fork.count):
-            path = f"{frame.path}.{index}"
-            child = self.frame(path)
-            assert child is not None
-            outputs.append(child.output)
-            self.changed[path] = None
-        self.record(frame, f"{state.TYPE}StateSucceeded", None)
-        self.settle(frame, state, outputs)
+        forks.child_over(self, parent, frame)
 
     def settle(self, frame: Frame, state: State, result: JSON) -> None:
         """A result came from outside or from children: finish the state and let its frame run on."""
@@ -292,6 +249,8 @@ class Advance(Working):
                 self.retry(frame, state, number, retry_after)
                 return
             if frame.wait == CHILDREN:
+                if isinstance(state, Map) and state.distributed:
+                    self.record(frame, "MapRunFailed", forks.what(error, cause))
                 self.drop_children(frame)
                 self.record(frame, f"{state.TYPE}StateFailed", None)
             catcher = find_catcher(state.catchers, error, heartbeat=heartbeat)
@@ -303,31 +262,14 @@ class Advance(Working):
             if frame.path == ROOT:
                 self.end(frame, FAILED, "ExecutionFailed", error=error, cause=cause)
                 return
-            frame = self.fail_child(frame)
+            if frame.apart == frame.path:
+                around = forks.fail_apart(self, frame, error, cause)
+                if around is None:
+                    return
+                frame, error, cause = around, forks.THRESHOLD, forks.THRESHOLD_CAUSE
+            else:
+                frame = forks.fail_child(self, frame)
             retry_after = None
-
-    def fail_child(self, frame: Frame) -> Frame:
-        """A branch or iteration failed; answers the frame around it, whose state fails with it.
-
-        All that is said about the end of its siblings follows, as on AWS, from the event that the child failed with.
-        """
-        last = frame.last
-        parent = self.open(frame.path.rpartition(".")[0])
-        parent.last = last
-        state = self.find[frame.state]
-        is_map = parent.fork is not None and parent.fork.items is not None
-        where = {"name": parent.state, "index": frame.index} if is_map else None
-        if is_map:
-            self.record(frame, "MapIterationFailed", where)
-            frame.last = last
-        if state.TYPE == "Task":
-            self.record(frame, "TaskStateAborted", None)
-        frame.wait = OVER
-        for index in range(parent.fork.next if parent.fork is not None else 0):
-            sibling = self.frame(f"{parent.path}.{index}")
-            if sibling is not None and sibling.wait not in (None, OVER):
-                self.abort_child(self.open(sibling.path), parent, last, is_map)
-        return parent
 
     def retry(self, frame: Frame, state: State, number: int, retry_after: float | None) -> None:
         """Park the frame until the retrier's delay is over."""
@@ -354,11 +296,14 @@ class Advance(Working):
         return None
 
     def overflow(self, frame: Frame) -> None:
-        """The history is full: the execution ends, as on AWS."""
+        """The history is full: the execution ends, as on AWS; of a child execution, the child."""
         limit = self.execution.history_limit
+        cause = f"The execution reached the maximum number of history events ({limit})."
+        if frame.apart is not None:
+            self.fail(frame, RUNTIME, cause)
+            return
         root = self.open(ROOT)
         root.last = frame.last
-        cause = f"The execution reached the maximum number of history events ({limit})."
         self.end(root, FAILED, "ExecutionFailed", error=RUNTIME, cause=cause)
 
     def end(
@@ -373,8 +318,7 @@ class Advance(Working):
     ) -> None:
         """End the execution and everything in it."""
         details: dict[str, JSON] = {"output": output} if status == SUCCEEDED else {}
-        details |= {key: value for key, value in (("error", error), ("cause", cause)) if value is not None}
-        self.record(frame, kind, details)
+        self.record(frame, kind, details | forks.what(error, cause))
         execution = self.execution
         execution.status, execution.output, execution.error, execution.cause = status, output, error, cause
         execution.stopped = self.time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from engine.core import task_events
+from engine.core import forks, task_events
 from engine.core.advance import Advance
 from engine.core.events import (
     DeadlineReached,
@@ -21,9 +21,12 @@ from engine.core.events import (
     TaskSucceeded,
     TimerFired,
 )
-from engine.core.execution import ABORTED, RETRY, ROOT, RUNNING, TASK, TIMED_OUT, TIMER, Execution, Frame
+from engine.core.execution import ABORTED, CHILDREN, RETRY, ROOT, RUNNING, TASK, TIMED_OUT, TIMER, Execution, Frame
 from engine.core.matching import TIMEOUT
-from engine.machine import Resource, StateMachine
+from engine.machine import State, StateMachine
+from engine.outcomes import Resource
+from engine.states.map_ import Map
+from engine.states.map_items import READER_FAILED
 from engine.states.task import Task
 
 
@@ -112,7 +115,10 @@ def _waiting(run: Advance, token: str) -> Frame | None:
 
 
 def _resource(run: Advance, frame: Frame) -> Resource:
+    """What the frame's call calls: a Task's resource, or that of a Map's ItemReader."""
     state = run.find[frame.state]
+    if isinstance(state, Map) and state.reader is not None:
+        return state.reader.resource
     assert isinstance(state, Task)
     return state.resource
 
@@ -134,6 +140,9 @@ def _task(run: Advance, frame: Frame, event: TaskSucceeded | TaskFailed | TaskSu
         frame.beat = None if limit is None else event.time + limit
         return
     state = run.find[frame.state]
+    if "items" in frame.call:
+        _items(run, frame, state, event)
+        return
     assert isinstance(state, Task)
     resource = state.resource
     if "submitted" not in frame.call:
@@ -154,6 +163,17 @@ def _task(run: Advance, frame: Frame, event: TaskSucceeded | TaskFailed | TaskSu
         run.record(frame, kind, details)
         run.fail(frame, event.error, event.cause, retry_after=event.retry_after)
         _go_on(run, frame)
+
+
+def _items(run: Advance, frame: Frame, state: State, event: TaskSucceeded | TaskFailed | TaskSubmitted) -> None:
+    """A Map's ItemReader has answered."""
+    if isinstance(event, TaskSucceeded):
+        frame.call = None
+        forks.spread(run, frame, state, event.output)
+    elif isinstance(event, TaskFailed):
+        frame.wait, frame.call = CHILDREN, None
+        run.fail(frame, READER_FAILED, event.cause or event.error, retry_after=event.retry_after)
+    _go_on(run, frame)
 
 
 def _timer(run: Advance, frame: Frame, event: TimerFired) -> None:

@@ -7,7 +7,7 @@ not what its frame waits for is late or repeated, and changes nothing.
 from __future__ import annotations
 
 from engine.core.execution import Execution, Frame
-from engine.machine import Resource
+from engine.outcomes import Resource
 from engine.values import JSON
 
 

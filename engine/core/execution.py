@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from engine.outcomes import Fork
 from engine.values import JSON
 
 FORMAT: Final = 1
@@ -49,29 +50,41 @@ class ForkProgress:
     """How far a Parallel or Map is.
 
     `source` is the prepared input; `items` the list of a Map, None for a Parallel; `keyed` says that it was an object,
-    whose items are then {"Key", "Value"}. `next` is the next child to start, `left` how many have not ended.
+    whose items are then {"Key", "Value"}. `next` is the next child to start, `left` how many have not ended, `failed`
+    how many have failed of the `tolerated`. `apart`: the children are executions of their own (a distributed Map).
     """
 
-    __slots__ = ("count", "items", "keyed", "left", "limit", "next", "source")
+    __slots__ = ("apart", "count", "failed", "items", "keyed", "left", "limit", "next", "source", "tolerated")
 
-    def __init__(
-        self, count: int, limit: int, items: list[JSON] | None, keyed: bool, source: JSON, next_: int, left: int
-    ) -> None:
-        self.count = count
-        self.limit = limit
-        self.items = items
-        self.keyed = keyed
-        self.source = source
-        self.next = next_
-        self.left = left
+    def __init__(self, fork: Fork) -> None:
+        self.count = self.left = fork.count
+        self.limit = fork.limit
+        self.items = fork.items
+        self.keyed = fork.keyed
+        self.source = fork.source
+        self.tolerated = 0
+        self.apart = fork.distributed
+        self.next = 0
+        self.failed = 0
 
     def copy(self) -> ForkProgress:
         """A copy to change."""
-        return ForkProgress(*self.to_json())
+        new = ForkProgress.__new__(ForkProgress)
+        for name in self.__slots__:
+            setattr(new, name, getattr(self, name))
+        return new
 
-    def to_json(self) -> list[JSON]:
-        """The snapshot, as a list in the order of the constructor."""
-        return [self.count, self.limit, self.items, self.keyed, self.source, self.next, self.left]
+    def to_json(self) -> dict[str, JSON]:
+        """The snapshot."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, value: dict[str, JSON]) -> ForkProgress:
+        """The progress of a snapshot."""
+        new = cls.__new__(cls)
+        for name in cls.__slots__:
+            setattr(new, name, value[name])
+        return new
 
 
 class Frame:
@@ -80,15 +93,18 @@ class Frame:
     `entered` and `last` are event ids (of the state's entry, and the latest in this path); `entered_at` seconds since
     the epoch; `tries` counts the attempts of this entry, `spent` the retries by retrier; `key` is the first token of
     this entry, from which its idempotency key is made; `call` holds the arguments, time-out and heartbeat of a call
-    that is out.
+    that is out. `apart` is the path of the child execution of a distributed Map that the frame belongs to, and `events`
+    the number of events of that child, counted on its own root: they are not part of this execution's history.
     """
 
     __slots__ = (
+        "apart",
         "beat",
         "call",
         "due",
         "entered",
         "entered_at",
+        "events",
         "fork",
         "input",
         "key",
@@ -120,6 +136,8 @@ class Frame:
     call: Any
     fork: ForkProgress | None
     output: JSON
+    apart: str | None
+    events: int
 
     def __init__(self, path: str, state: str, data: JSON, last: int) -> None:
         self.path = path
@@ -139,6 +157,8 @@ class Frame:
         self.call = None
         self.fork = None
         self.output = None
+        self.apart = None
+        self.events = 0
 
     def copy(self) -> Frame:
         """A copy to change. Values inside are shared: they are immutable."""
@@ -160,6 +180,8 @@ class Frame:
         new.call = self.call
         new.fork = self.fork
         new.output = self.output
+        new.apart = self.apart
+        new.events = self.events
         return new
 
     @property
@@ -193,7 +215,7 @@ class Frame:
         for name in cls.__slots__:
             setattr(new, name, value[name])
         new.spent = tuple(value["spent"])
-        new.fork = None if value["fork"] is None else ForkProgress(*value["fork"])
+        new.fork = None if value["fork"] is None else ForkProgress.from_json(value["fork"])
         return new
 
 

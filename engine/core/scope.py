@@ -65,7 +65,9 @@ class StateScope:
         """The frame's own variables over those of the frames around it."""
         if self._variables is None:
             merged: dict[str, JSON] = {}
-            for parent in reversed(list(self.around())):
+            # A child execution of a distributed Map sees no variables of the execution around it.
+            around = [parent for parent in self.around() if parent.apart == self.frame.apart]
+            for parent in reversed(around):
                 merged.update(parent.variables)
             self._variables = {**merged, **self.frame.variables} if merged else self.frame.variables
         return self._variables

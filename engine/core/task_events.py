@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.machine import Call, Resource
+from engine.outcomes import Call, Resource
 from engine.values import JSON
 
 Recorded = tuple[str, dict[str, JSON]]

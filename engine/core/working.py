@@ -40,7 +40,14 @@ class Working:
         return changed
 
     def record(self, frame: Frame, kind: str, details: dict[str, JSON] | None) -> int:
-        """Append a history event to the frame's path; answers its id."""
+        """Append a history event to the frame's path; answers its id.
+
+        A child execution of a distributed Map has a history of its own, of which only the count is kept.
+        """
+        if frame.apart is not None:
+            child = frame if frame.path == frame.apart else self.open(frame.apart)
+            child.events = frame.last = child.events + 1
+            return frame.last
         execution = self.execution
         execution.events = number = execution.events + 1
         self.history.append((number, frame.last, self.time, kind, details))
@@ -69,11 +76,3 @@ class Working:
                     self.commands.append(Cancel(f"{child.path}#{child.token}"))
                 self.changed[path] = None
         frame.fork = None
-
-    def abort_child(self, frame: Frame, parent: Frame, last: int, is_map: bool) -> None:
-        """Write that a sibling of a failed child is ended."""
-        frame.last = last
-        if is_map:
-            self.record(frame, "MapIterationAborted", {"name": parent.state, "index": frame.index})
-            frame.last = last
-        self.record(frame, f"{self.find[frame.state].TYPE}StateAborted", None)

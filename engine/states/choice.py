@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from engine.errors import ExecutionFailure, ExpressionSyntaxError
-from engine.machine import Failed, Fields, Goto, Outcome, Stages, State, state_type
+from engine.machine import Fields, State, state_type
+from engine.outcomes import Failed, Goto, Outcome, Stages
 from engine.query import Evaluate, Scope
 from engine.states.choice_operators import OPERATORS, compile_comparison
 from engine.states.stages import ASSIGN, OUTPUT, PATH_IO, rule_stages, state_stages

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from engine.errors import ExecutionFailure
-from engine.machine import Failed, Fields, Outcome, Stages, State, state_type
+from engine.machine import Fields, State, state_type
+from engine.outcomes import Failed, Outcome, Stages
 from engine.query import Expression, Scope
 from engine.values import JSON, type_name
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from engine.errors import ExecutionFailure
-from engine.machine import Fields, Fork, Outcome, State, StateMachine, state_type
-from engine.query import Expression, Scope
+from engine.machine import Fields, State, StateMachine, state_type
+from engine.outcomes import Fork, Outcome
+from engine.query import Scope
+from engine.states.map_items import BATCHER_SCHEMA, READER_SCHEMA, ItemBatcher, ItemReader, number, read_limit
 from engine.states.stages import (
     CATCH_SCHEMA,
     FLOW_SCHEMA,
@@ -23,13 +26,28 @@ from engine.states.stages import (
 from engine.values import JSON, dump, type_name
 
 MACHINE: JSON = {"$ref": "#/$defs/Machine"}
+MAX_LABEL: Final = 40
+LABEL: Final = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]+")
+"""A label becomes part of the names of map runs, which are ARNs (AWS)."""
+
+LIMIT: JSON = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\{%"}]}
 
 
 @state_type
 class Map(State):
     """Runs its ItemProcessor once per item, at most MaxConcurrency at a time; the result is the list of outputs."""
 
-    __slots__ = ("items", "limit", "processor", "selector")
+    __slots__ = (
+        "batcher",
+        "distributed",
+        "items",
+        "limit",
+        "processor",
+        "reader",
+        "selector",
+        "tolerated",
+        "tolerated_percentage",
+    )
 
     retries = True
     TYPE = "Map"
@@ -47,8 +65,18 @@ class Map(State):
         "ItemsPath": PATH,
         "ItemSelector": {"description": "The input of each iteration."},
         "Parameters": {"description": "The old name of ItemSelector. JSONPath only."},
-        "MaxConcurrency": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\{%"}]},
+        "MaxConcurrency": LIMIT,
         "MaxConcurrencyPath": {"type": "string", "description": "JSONPath only."},
+        "ItemReader": READER_SCHEMA,
+        "ItemBatcher": BATCHER_SCHEMA,
+        "ResultWriter": {"type": "object"},
+        "ToleratedFailureCount": LIMIT,
+        "ToleratedFailureCountPath": {"type": "string", "description": "JSONPath only."},
+        "ToleratedFailurePercentage": {
+            "anyOf": [{"type": "number", "minimum": 0, "maximum": 100}, {"type": "string", "pattern": r"^\{%"}]
+        },
+        "ToleratedFailurePercentagePath": {"type": "string", "description": "JSONPath only."},
+        "Label": {"type": "string"},
         "ResultSelector": {"description": "JSONPath only."},
         "ResultPath": PATH,
         "Retry": RETRY_SCHEMA,
@@ -67,49 +95,69 @@ class Map(State):
     def __init__(self, name: str, fields: Fields) -> None:
         self.next, self.end = read_flow(fields)
         self.stages = state_stages(fields, selector=True, result_path=True)
-        modern = fields.has("ItemProcessor")
-        if modern and fields.has("Iterator"):
-            fields.problem("both-forms", "ItemProcessor and Iterator are the same field; keep one", "Iterator")
-        self.processor = fields.machine("ItemProcessor" if modern or not fields.has("Iterator") else "Iterator")
-        if not modern and not fields.has("Iterator"):
-            fields.problem("missing-field", "A Map needs the field ItemProcessor", hint="the machine to run per item")
+        self.processor = _read_processor(fields)
+        config = self.processor.source.get("ProcessorConfig") if self.processor is not None else None
+        self.distributed = isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED"
         self.items = fields.path("ItemsPath") if fields.by_path else fields.template("Items", languages="expression")
         selector = fields.template("ItemSelector")
         older = fields.template("Parameters", languages="path")
         self.selector = selector or older
-        self.limit: int | Expression | None = fields.integer_or_expression("MaxConcurrency")
-        by_path = fields.path("MaxConcurrencyPath")
-        if self.limit is not None and by_path is not None:
+        self.limit = read_limit(fields, "MaxConcurrency")
+        self.tolerated = read_limit(fields, "ToleratedFailureCount")
+        self.tolerated_percentage = read_limit(fields, "ToleratedFailurePercentage", fraction=True)
+        label = fields.text("Label")
+        if label is not None and (len(label) > MAX_LABEL or not LABEL.fullmatch(label)):
             fields.problem(
-                "both-forms", "MaxConcurrency and MaxConcurrencyPath exclude each other", "MaxConcurrencyPath"
+                "bad-name",
+                f"{label!r} is no label",
+                "Label",
+                hint="up to 40 characters, without blanks and punctuation",
             )
-        self.limit = self.limit if self.limit is not None else by_path
+        reader, batcher, writer = (
+            fields.object("ItemReader"),
+            fields.object("ItemBatcher"),
+            fields.object("ResultWriter"),
+        )
+        self.reader = ItemReader(reader) if reader else None
+        self.batcher = ItemBatcher(batcher) if batcher else None
+        if writer:
+            _read_writer(writer)
         self.retriers = read_retriers(fields)
         self.catchers = read_catchers(fields)
 
     def enter(self, data: JSON, scope: Scope) -> Outcome:
-        items = data if self.items is None else self.items.evaluate(data, scope)
-        keyed = isinstance(items, dict) and self.items is not None
+        if self.reader is not None:
+            return self.reader.call(data, scope)
+        return self._fork(data if self.items is None else self.items.evaluate(data, scope), data, scope)
+
+    def spread(self, answer: JSON, data: JSON, scope: Scope) -> Fork:
+        assert self.reader is not None, "only a reader asks for items"
+        return self._fork(self.reader.items(answer, data, scope), data, scope)
+
+    def _fork(self, items: JSON, data: JSON, scope: Scope) -> Fork:
+        keyed = isinstance(items, dict) and (self.items is not None or self.reader is not None)
         if keyed:
             items = [{"Key": key, "Value": value} for key, value in items.items()]
         if not isinstance(items, list):
             raise self._no_list(items)
-        return Fork(len(items), self._concurrency(data, scope), items, data, keyed)
-
-    def _concurrency(self, data: JSON, scope: Scope) -> int:
-        limit = self.limit.evaluate(data, scope) if isinstance(self.limit, Expression) else self.limit or 0
-        if isinstance(limit, str) and limit.isdecimal():
-            limit = int(limit)  # AWS takes the digits of a text too
-        if isinstance(limit, bool) or not isinstance(limit, int | float) or limit != int(limit):
-            shown = limit if isinstance(limit, str) else dump(limit)
-            source = self.limit.source if isinstance(self.limit, Expression) else ""
-            raise ExecutionFailure(
-                "States.Runtime",
-                f'The MaxConcurrencyPath field refers to value "{shown}" which is not a valid integer: {source}',
-            )
+        limit = int(number("MaxConcurrency", self.limit, data, scope))
         if limit < 0:
             raise ExecutionFailure("States.Runtime", "MaxConcurrency cannot be negative.")
-        return int(limit)
+        if self.batcher is not None:
+            plain = [item["Value"] for item in items] if keyed else items
+            items, keyed = self.batcher.batches(plain, data, scope), False
+        return Fork(len(items), limit, items, data, keyed=keyed, distributed=self.distributed)
+
+    def tolerance(self, count: int, data: JSON, scope: Scope) -> int:
+        if self.reader is not None:
+            self.reader.most(data, scope)
+        allowed = number("ToleratedFailureCount", self.tolerated, data, scope)
+        if allowed < 0:
+            raise ExecutionFailure("States.Runtime", "ToleratedFailureCount cannot be negative.")
+        share = number("ToleratedFailurePercentage", self.tolerated_percentage, data, scope, whole=False)
+        if not 0 <= share <= 100:
+            raise ExecutionFailure("States.Runtime", "ToleratedFailurePercentage must be between 0 and 100.")
+        return max(int(allowed), int(share * count // 100))
 
     def _no_list(self, items: JSON) -> ExecutionFailure:
         source = "$" if self.items is None else self.items.source
@@ -133,5 +181,23 @@ class Map(State):
     def child_input(self, source: JSON, index: int, scope: Scope) -> JSON:
         if self.selector is not None:
             return self.selector.evaluate(source, scope)
-        item = scope.context["Map"]["Item"]
-        return {"Key": item["Key"], "Value": item["Value"]} if "Key" in item else item["Value"]
+        return scope.context["Map"]["Item"]["Value"]
+
+
+def _read_processor(fields: Fields) -> StateMachine | None:
+    """ItemProcessor, or Iterator under its old name."""
+    modern = fields.has("ItemProcessor")
+    if modern and fields.has("Iterator"):
+        fields.problem("both-forms", "ItemProcessor and Iterator are the same field; keep one", "Iterator")
+    if not modern and not fields.has("Iterator"):
+        fields.problem("missing-field", "A Map needs the field ItemProcessor", hint="the machine to run per item")
+    return fields.machine("ItemProcessor" if modern or not fields.has("Iterator") else "Iterator")
+
+
+def _read_writer(fields: Fields) -> None:
+    """ResultWriter: checked, so that a flow for AWS is valid here; the results stay in the state's own result."""
+    fields.text("Resource")
+    fields.template("Parameters", languages="path")
+    fields.template("Arguments", languages="expression")
+    fields.literal("WriterConfig")
+    fields.done()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from engine.machine import Fields, Fork, Outcome, State, StateMachine, state_type
+from engine.machine import Fields, State, StateMachine, state_type
+from engine.outcomes import Fork, Outcome
 from engine.query import Scope
 from engine.states.stages import (
     CATCH_SCHEMA,

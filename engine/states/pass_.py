@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from engine.errors import ExecutionFailure
-from engine.machine import Done, Fields, Outcome, State, state_type
+from engine.machine import Fields, State, state_type
+from engine.outcomes import Done, Outcome
 from engine.query import Scope
 from engine.states.stages import FLOW_SCHEMA, OUTPUT, PATH, PATH_IO, read_flow, state_stages
 from engine.values import JSON, TOO_LARGE, exceeds

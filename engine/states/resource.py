@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.errors import ExpressionSyntaxError
-from engine.machine import Resource
+from engine.outcomes import Resource
 
 PATTERNS = ("sync", "sync:2", "waitForTaskToken")
 
@@ -31,8 +31,8 @@ def parse_resource(uri: str) -> Resource:
             return Resource(uri, "lambda", uri, "lambda", uri, "")
         if parts[2] == "states" and parts[5] == "activity":
             return Resource(uri, "activity", uri, "activity", uri, "")
-        if parts[2] == "states" and not parts[3] and not parts[4]:
-            # arn:aws:states:::aws-sdk:s3:getObject has the service in two parts.
+        if parts[2] == "states":
+            # arn:aws:states:::aws-sdk:s3:getObject has the service in two parts. Region and account may be given.
             service, _, action = ":".join(parts[5:]).partition(":")
             if service == "aws-sdk":
                 api, _, action = action.partition(":")

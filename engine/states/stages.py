@@ -9,7 +9,8 @@ for nothing. Source: States Language specification, "Input and Output Processing
 
 from __future__ import annotations
 
-from engine.machine import Assign, Catcher, Fields, Prepare, Produce, Retrier, Stages
+from engine.machine import Catcher, Fields, Retrier
+from engine.outcomes import Assign, Prepare, Produce, Stages
 from engine.query import Evaluate, Scope
 from engine.values import JSON
 
@@ -124,7 +125,12 @@ def read_retriers(fields: Fields) -> tuple[Retrier, ...]:
         rate = entry.number("BackoffRate", minimum=1)
         longest = entry.integer("MaxDelaySeconds", minimum=1, maximum=31_622_400)
         if longest is not None and longest <= (interval or 1):
-            entry.problem("out-of-range", "MaxDelaySeconds must be greater than IntervalSeconds", "MaxDelaySeconds")
+            entry.problem(
+                "out-of-range",
+                "MaxDelaySeconds should be greater than IntervalSeconds: every delay will be MaxDelaySeconds",
+                "MaxDelaySeconds",
+                severity="warning",
+            )
         jitter = entry.one_of("JitterStrategy", ("FULL", "NONE"))
         entry.done()
         retriers.append(

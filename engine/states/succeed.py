@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from engine.machine import Done, Fields, Outcome, State, state_type
+from engine.machine import Fields, State, state_type
+from engine.outcomes import Done, Outcome
 from engine.query import Scope
 from engine.states.stages import PATH_IO, state_stages
 from engine.values import JSON

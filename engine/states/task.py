@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from engine.errors import ExecutionFailure, ExpressionSyntaxError
-from engine.machine import Call, Fields, Outcome, Resource, State, state_type
+from engine.machine import Fields, State, state_type
+from engine.outcomes import Call, Outcome, Resource
 from engine.query import Expression, Scope
 from engine.states.resource import parse_resource
 from engine.states.stages import (

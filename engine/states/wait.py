@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from engine.errors import ExecutionFailure
-from engine.machine import Fields, Outcome, Sleep, State, state_type
+from engine.machine import Fields, State, state_type
+from engine.outcomes import Outcome, Sleep
 from engine.query import Expression, Scope
 from engine.states.moments import parse_timestamp
 from engine.states.stages import FLOW_SCHEMA, OUTPUT, PATH_IO, read_flow, state_stages

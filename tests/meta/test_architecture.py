@@ -17,6 +17,7 @@ ORDER = [
     "errors",
     "values",
     "query",
+    "outcomes",
     "machine",
     "states",
     "definition",
