@@ -1,0 +1,236 @@
+"""Steps that write the booking itself. Each is one transaction of the engine's database, the step's result included."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from engine import StepContext, StepError, step
+from steps.bookings import failures, identifiers, requests
+from steps.bookings.attempts import Attempts
+from steps.bookings.booking import PROVIDER, Booking
+from steps.bookings.moments import later, parse, stamp
+from steps.bookings.repository import Repository, out_of_step, repository
+from steps.bookings.resource import render
+from steps.bookings.settings import number
+from steps.bookings.shapes import BOOKING_ID, ERROR, RIDE, STORE_ERRORS, about_a_booking
+
+DEMO_KEY = "demo-member-ref-key"
+OUTBOX_LIMIT = 10_000
+BLOCK_MIN = 90
+LONGEST_RESOLVE_S, SHORTEST_RESOLVE_S = 600.0, 60.0
+
+
+@step(
+    "booking.request",
+    input={"type": "object"},
+    output={"type": "object", "required": ["booking_id"], "properties": {"booking_id": BOOKING_ID}},
+    errors={
+        "Booking.InvalidRequest": "the request breaks its schema; the cause lists places and reasons",
+        "Outbox.Full": "too many events wait to be published: no booking is taken on",
+        "Db.Unavailable": STORE_ERRORS["Db.Unavailable"],
+    },
+    transactional=True,
+)
+def request(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """Take on a booking: check the request, write the row REQUESTED with its first transition and event.
+
+    Payload: `{member_id, request, request_id?}`; the request as in schemas/booking-create.json.
+    """
+    asked = _valid(payload)
+    now = ctx.now()
+    whole = requests.complete(asked, now)
+    rest, personal = requests.split(whole)
+    booking_id = identifiers.booking_id(ctx.execution, ctx.idempotency_key, now)
+    pickup = whole["pickup"]["time"]
+    doc = {"request": rest, "locale": whole["lead_passenger"].get("locale"), "request_id": payload.get("request_id")}
+    with repository(ctx) as repo:
+        limit = int(number(ctx.settings, "OUTBOX_LIMIT", OUTBOX_LIMIT))
+        if repo.queued_events(limit) >= limit:
+            raise StepError("Outbox.Full", f"{limit} events wait to be published")
+        row = {
+            "booking_id": booking_id,
+            "reference": _free_reference(repo, booking_id),
+            "member_ref": member_ref(payload["member_id"], ctx),
+            "airport_iata": whole["airport_iata"],
+            "lounge_code": whole["lounge_context"]["lounge_code"],
+            "pickup_time": pickup,
+            "window_end": later(pickup, 60 * number(ctx.settings, "TRIP_BLOCK_MIN", BLOCK_MIN)),
+            "max_price_minor": (whole.get("price") or {}).get("max_amount_minor"),
+        }
+        booking = repo.insert(row, doc, {"member_id": payload["member_id"], "request": personal})
+    ctx.note(f"booking {booking.reference}")
+    return {"booking_id": booking.booking_id, "reference": booking.reference}
+
+
+@step(
+    "booking.pending",
+    input=about_a_booking(ride={**RIDE, "type": ["object", "null"]}),
+    output="booking.json",
+    errors=STORE_ERRORS,
+    transactional=True,
+)
+def pending(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """The supplier has not decided, or nobody knows whether a ride exists: wait until the resolve deadline."""
+    ride = payload.get("ride")
+    with repository(ctx) as repo:
+        booking = repo.load(payload["booking_id"])
+        if booking.status != "PENDING_CONFIRMATION":
+            trigger = "ride_pending" if ride else "ride_outcome_unknown"
+            changes = _with_ride(booking, ride) if ride else {"doc": booking.doc}
+            changes["doc"] = {**changes["doc"], "resolve_by": _resolve_by(booking, repo.now)}
+            if ride:
+                Attempts(repo, booking).resolve("FOUND", ride["ride_ref"])
+            booking = repo.transition(booking, trigger, **changes)
+    ctx.note(f"until {booking.doc['resolve_by']}")
+    return render(booking)
+
+
+@step(
+    "booking.confirm",
+    input=about_a_booking(ride=RIDE),
+    output="booking.json",
+    errors={**STORE_ERRORS, "Booking.PriceAboveMaximum": "the ride costs more than the member agreed to"},
+    transactional=True,
+)
+def confirm(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """The ride exists: booking row, transition and event in one transaction."""
+    ride = payload["ride"]
+    with repository(ctx) as repo:
+        booking = repo.load(payload["booking_id"])
+        if booking.status != "CONFIRMED" or booking.ride_ref != ride["ride_ref"]:
+            price = ride.get("price") or booking.doc["quote"]
+            amount, most = price["amount_minor"], booking.max_price_minor
+            if most is not None and amount > most:
+                raise StepError("Booking.PriceAboveMaximum", "the ride's price is above the member's maximum")
+            Attempts(repo, booking).resolve("FOUND", ride["ride_ref"])
+            changes = {**_with_ride(booking, ride), "price_minor": amount, "price_currency": price["currency"]}
+            booking = repo.transition(booking, "ride_confirmed", **changes)
+    ctx.note(f"ride {booking.ride_ref}")
+    return render(booking)
+
+
+@step(
+    "booking.compensating",
+    input=about_a_booking(error=ERROR),
+    output="booking.json",
+    errors=STORE_ERRORS,
+    transactional=True,
+)
+def compensating(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """The booking is given up, but a ride may exist: it must be cancelled before anybody is told."""
+    with repository(ctx) as repo:
+        booking = repo.load(payload["booking_id"])
+        if booking.status != "COMPENSATING":
+            trigger = "resolve_deadline" if booking.status == "PENDING_CONFIRMATION" else "compensate"
+            booking = repo.transition(booking, trigger, detail=(payload.get("error") or {}).get("Error"))
+    return render(booking)
+
+
+@step(
+    "booking.reject",
+    input=about_a_booking(error=ERROR),
+    output="booking.json",
+    errors=STORE_ERRORS,
+    transactional=True,
+)
+def reject(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """The rules or the slot said no: the member is told which rules, and why."""
+    error = (payload.get("error") or {}).get("Error") or ""
+    with repository(ctx) as repo:
+        booking = repo.load(payload["booking_id"])
+        if booking.status != "REJECTED":
+            failed = _failed_rules(booking) if error == "Rules.Rejected" else []
+            code = failures.code_of(error, after_a_ride=False, rules=[])
+            told = failures.rejection(failed) if failed else failures.failure(code)
+            booking = _end(repo, booking, "rules_failed", told)
+    ctx.note(str(booking.failure_code))
+    return render(booking)
+
+
+@step(
+    "booking.fail",
+    input=about_a_booking(error=ERROR),
+    output="booking.json",
+    errors={
+        **STORE_ERRORS,
+        "Booking.RideUnexplained": "a ride may exist: it must be found, proven absent or cancelled first",
+    },
+    transactional=True,
+)
+def fail(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """There is no ride and nothing is left behind: the member is told what went wrong and what to do."""
+    error = (payload.get("error") or {}).get("Error") or ""
+    with repository(ctx) as repo:
+        booking = repo.load(payload["booking_id"])
+        if booking.status != "FAILED":
+            attempts = Attempts(repo, booking)
+            if any(attempt.unexplained for attempt in attempts.all("CREATE")):
+                raise StepError("Booking.RideUnexplained", "a create call has had no clear answer yet")
+            rules = [rule["code"] for rule in _failed_rules(booking)]
+            code = failures.code_of(error, after_a_ride=booking.status == "COMPENSATING", rules=rules)
+            booking = _end(repo, booking, _failing(booking, error, attempts), failures.failure(code))
+    ctx.note(str(booking.failure_code))
+    return render(booking)
+
+
+def member_ref(member_id: str, ctx: StepContext) -> str:
+    """The member's pseudonym under the deployment's key; a demonstration key, with a warning, when none is set."""
+    key = ctx.settings.get("MEMBER_REF_KEY")
+    if not key:
+        ctx.log("MEMBER_REF_KEY is not set: member references are made with the demonstration key")
+    return identifiers.member_ref(member_id, key or DEMO_KEY)
+
+
+def _valid(payload: Any) -> dict[str, Any]:
+    """The normalised request. Raises StepError Booking.InvalidRequest; the cause repeats no value of the request."""
+    wrong = []
+    member = payload.get("member_id")
+    if not isinstance(member, str) or not 1 <= len(member) <= 64:
+        wrong.append("/member_id: must be a text of 1 to 64 characters")
+    if not isinstance(payload.get("request_id", ""), str) or len(payload.get("request_id", "")) > 128:
+        wrong.append("/request_id: must be a text of at most 128 characters")
+    asked = requests.normalise(payload.get("request"))
+    wrong += [f"/request{line}" for line in requests.problems(asked)]
+    if wrong:
+        raise StepError("Booking.InvalidRequest", "; ".join(wrong))
+    return dict(asked)
+
+
+def _free_reference(repo: Repository, booking_id: str) -> str:
+    candidates = (identifiers.reference(booking_id, attempt) for attempt in range(100))
+    return next(candidate for candidate in candidates if not repo.reference_taken(candidate))
+
+
+def _resolve_by(booking: Booking, now: str) -> str:
+    half = (parse(booking.pickup_time) - parse(now)).total_seconds() / 2
+    wait = max(SHORTEST_RESOLVE_S, min(LONGEST_RESOLVE_S, half))
+    return stamp(parse(now) + timedelta(seconds=wait))
+
+
+def _with_ride(booking: Booking, ride: dict[str, Any]) -> dict[str, Any]:
+    doc = {**booking.doc, "ride": {key: ride.get(key) for key in ("status", "sequence")}}
+    return {"ride_provider": PROVIDER, "ride_ref": ride["ride_ref"], "doc": doc}
+
+
+def _failed_rules(booking: Booking) -> list[dict[str, Any]]:
+    """What the rules refused, as the decision records of the booking have it."""
+    decisions = booking.doc.get("decisions") or {}
+    return [error for decision in decisions.values() for error in decision["errors"]]
+
+
+def _failing(booking: Booking, error: str, attempts: Attempts) -> str:
+    """The edge to FAILED that tells how it is known that there is no ride. Raises out-of-step errors."""
+    if booking.status == "REQUESTED":
+        return "no_ride"
+    if booking.status == "PENDING_CONFIRMATION":
+        return "ride_proven_absent" if error == "Taxi.ProvenAbsent" else "ride_failed"
+    if booking.status == "COMPENSATING":
+        cancelled = any(attempt.resolution == "CANCELLED" for attempt in attempts.all("CANCEL"))
+        return "ride_cancelled" if cancelled else "ride_proven_absent"
+    raise out_of_step(booking, f"a booking that is {booking.status} cannot fail")
+
+
+def _end(repo: Repository, booking: Booking, trigger: str, told: dict[str, Any]) -> Booking:
+    doc = {**booking.doc, "failure": told}
+    return repo.transition(booking, trigger, detail=told["code"], failure_code=told["code"], doc=doc)

@@ -1,0 +1,1 @@
+"""Bookings as rows: identifiers, lifecycle, tables, events. Nothing here knows the taxi company's protocol."""

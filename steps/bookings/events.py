@@ -1,0 +1,109 @@
+"""Events of a booking: CloudEvents 1.0 envelopes, schemas/booking-event.json. They carry no contact details."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+from steps.bookings.booking import Booking
+from steps.bookings.lifecycle import lifecycle
+from steps.bookings.moments import local, parse, stamp
+
+NAMESPACE = UUID("2d34fabb-c980-57d5-8f22-2a3c53ff9c0e")
+DATA_SCHEMA = "https://api.example/schemas/booking-event/v1"
+LATEST_NEWS = timedelta(hours=1)
+"""A message about a pickup that is now or past is still worth sending for this long."""
+
+
+def envelope(
+    booking: Booking, name: str, seq: int, previous: str | None, now: str, settings: Mapping[str, str]
+) -> dict[str, Any]:
+    """The event `name` about `booking` as it is after the change; the same booking and seq always give the same id."""
+    made = str(uuid5(NAMESPACE, f"{booking.booking_id}/{seq}"))
+    body = {
+        "specversion": "1.0",
+        "id": made,
+        "source": settings.get("EVENT_SOURCE") or "/booking-orchestrator/local",
+        "type": f"{settings.get('EVENT_PREFIX') or 'com.example.lounge'}.{name}.v1",
+        "subject": booking.booking_id,
+        "time": now,
+        "datacontenttype": "application/json",
+        "dataschema": DATA_SCHEMA,
+        "sequence": f"{seq:010d}",
+        "partitionkey": booking.booking_id,
+        "correlationid": booking.booking_id,
+        "data": _data(booking, name, previous, made, now),
+    }
+    if booking.doc.get("request_id"):
+        body["causationid"] = booking.doc["request_id"]
+    return body
+
+
+def _data(booking: Booking, name: str, previous: str | None, event_id: str, now: str) -> dict[str, Any]:
+    kind = _kinds()[name]
+    data: dict[str, Any] = {
+        "booking_id": booking.booking_id,
+        "reference": booking.reference,
+        "version": booking.version,
+        "status": booking.status,
+        "previous_status": previous,
+        # attention_required is about a booking that may have ended: only the edge's own event closes the series.
+        "terminal": booking.status in lifecycle().terminal and previous != booking.status,
+        "user_facing": "template" in kind,
+        "member_ref": booking.member_ref,
+        "airport_iata": booking.airport_iata,
+        "lounge_code": booking.lounge_code,
+        "pickup_time": booking.pickup_time,
+        "vehicle_class": booking.request["vehicle_class"],
+    }
+    optional = {part: booking.doc.get(part) for part in ("airport_timezone", "dropoff_area", *kind.get("carries", ()))}
+    if "price" in optional:
+        optional["price"] = booking.price
+    if "ride" in optional:
+        optional["ride"] = {"provider": booking.ride_provider, "ride_ref": booking.ride_ref}
+    if failure := optional.get("failure"):
+        optional["failure"] = {key: failure[key] for key in FAILURE}
+    data.update({key: value for key, value in optional.items() if value is not None})
+    if "template" in kind:
+        data["notification"] = _notification(booking, kind, event_id, now)
+    return data
+
+
+FAILURE = ("code", "retryable", "user_message", "suggested_action")
+
+
+def _notification(booking: Booking, kind: Mapping[str, Any], event_id: str, now: str) -> dict[str, Any]:
+    zone = booking.doc.get("airport_timezone")
+    params = {"reference": booking.reference, "pickup_local": local(booking.pickup_time, zone)[:16]}
+    terminal = booking.request["pickup"].get("terminal")
+    if terminal:
+        params["terminal"] = terminal
+    notification = {
+        "template": kind["template"],
+        "channels": kind["channels"],
+        "locale": booking.doc.get("locale") or "en-GB",
+        "params": params,
+        "dedupe_key": event_id,
+        # Resolved to an address by whoever may read the personal data; worthless to others.
+        "contact_ref": "ctc_" + booking.booking_id.removeprefix("bkg_"),
+        "priority": kind.get("priority", "NORMAL"),
+    }
+    if "not_after_min" in kind:
+        start = parse(booking.pickup_time if kind["not_after_from"] == "pickup" else now)
+        limit = start + timedelta(minutes=kind["not_after_min"])
+        notification["not_after"] = stamp(max(limit, parse(now) + LATEST_NEWS) if start == limit else limit)
+    return notification
+
+
+@cache
+def _kinds() -> dict[str, dict[str, Any]]:
+    import yaml
+
+    kinds: dict[str, dict[str, Any]] = yaml.safe_load(
+        Path(__file__).with_name("events.yaml").read_text(encoding="utf-8")
+    )
+    return kinds

@@ -1,0 +1,54 @@
+"""What a failed or rejected booking tells the member: failures.yaml turns error names into codes and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+def code_of(error: str, *, after_a_ride: bool, rules: list[str]) -> str:
+    """The failure code of an ASL error name.
+
+    `after_a_ride`: a ride may have existed. `rules`: codes of the rules that failed when the error is Rules.Rejected.
+    """
+    table = _table()
+    if error == "Rules.Rejected":
+        found = (table["rules_after_requote"].get(code) for code in rules)
+        return next((code for code in found if code), str(table["default"]))
+    if after_a_ride and error in table["errors_after_a_ride"]:
+        return str(table["errors_after_a_ride"][error])
+    return str(table["errors"].get(error, table["default"]))
+
+
+def failure(code: str) -> dict[str, Any]:
+    """`{code, retryable, user_message, suggested_action}`; an unknown code is an internal error."""
+    codes = _table()["codes"]
+    known = code if code in codes else _table()["default"]
+    facts = codes[known]
+    return {"code": known, **{key: facts[key] for key in ("retryable", "user_message", "suggested_action")}}
+
+
+def rejection(refused: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The failure of a booking that rules refused; `refused` as `errors` of the decision record.
+
+    One failed rule gives its own code; several give `booking_rejected`. All are listed in `errors`.
+    """
+    first = refused[0]
+    stale = first["code"] in _table()["rules_after_requote"]
+    return {
+        "code": first["code"] if len(refused) == 1 else "booking_rejected",
+        "retryable": stale,
+        "user_message": first["user_message"],
+        "suggested_action": "REQUOTE" if stale else "CHANGE_REQUEST",
+        "errors": [dict(rule) for rule in refused],
+    }
+
+
+@cache
+def _table() -> dict[str, Any]:
+    import yaml
+
+    table: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("failures.yaml").read_text(encoding="utf-8"))
+    return table

@@ -1,0 +1,177 @@
+"""Reading and changing bookings.
+
+Every status change is one edge of the lifecycle and one transaction: compare-and-set on the version, one row in
+`booking_transitions`, at most one event in the outbox. Nothing else in the project writes these tables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Any
+
+from engine import Connection, StepContext, StepError
+from steps.bookings.booking import Booking
+from steps.bookings.events import envelope
+from steps.bookings.lifecycle import ImpossibleTransition, lifecycle
+from steps.bookings.moments import parse, stamp
+from steps.bookings.sql import statements
+
+KEEP_PERSONAL = timedelta(days=90)
+NO_KEY = "none"
+"""The key id of personal data that is stored as it is: encryption per booking is not built yet."""
+
+CANCELLING = ("CANCELLATION_PENDING", "CANCELLED")
+
+UNAVAILABLE = ("OperationalError", "InterfaceError")
+"""DB-API names for a database that cannot do it now: locked, gone, full."""
+
+
+@contextmanager
+def repository(ctx: StepContext) -> Iterator[Repository]:
+    """The bookings inside one transaction of the engine's database. Raises StepError Db.Unavailable when it is down."""
+    try:
+        with ctx.transaction() as db:
+            yield Repository(db, stamp(ctx.now()), ctx.settings)
+    except Exception as problem:
+        if type(problem).__name__ in UNAVAILABLE:
+            raise StepError("Db.Unavailable", f"the database cannot be used: {problem}") from problem
+        raise
+
+
+class Repository:
+    """Bookings within one transaction. `now` is the stored form of the transaction's moment."""
+
+    def __init__(self, db: Connection, now: str, settings: Mapping[str, str]) -> None:
+        self.db = db
+        self.now = now
+        self.settings = settings
+        self._sql = statements("queries.sql")
+
+    def insert(self, row: Mapping[str, Any], doc: Mapping[str, Any], personal: Mapping[str, Any]) -> Booking:
+        """Write a new booking in the lifecycle's first status, its first transition, event and personal part.
+
+        `row`: booking_id, reference, member_ref, airport_iata, lounge_code, pickup_time, window_end, max_price_minor.
+        """
+        cycle = lifecycle()
+        self._sql["insert_booking"].run(self.db, **row, status=cycle.initial, doc=_dump(doc), now=self.now)
+        expires = stamp(parse(str(row["window_end"])) + KEEP_PERSONAL)
+        self._sql["insert_personal"].run(
+            self.db, booking_id=row["booking_id"], key_id=NO_KEY, ciphertext=_dump(personal), expires_at=expires
+        )
+        booking = self.load(str(row["booking_id"]))
+        self._record(booking, None, "created", "flow", None)
+        self.emit(booking, cycle.initial_event, None)
+        return booking
+
+    def load(self, booking_id: str) -> Booking:
+        """The booking. Raises StepError Booking.Unknown."""
+        row = self._sql["booking"].row(self.db, booking_id=booking_id)
+        if row is None:
+            raise StepError("Booking.Unknown", f"there is no booking {booking_id}")
+        return Booking.of(row)
+
+    def personal(self, booking_id: str) -> dict[str, Any]:
+        """The personal part of the request; empty once erased."""
+        row = self._sql["personal"].row(self.db, booking_id=booking_id)
+        return json.loads(row["ciphertext"]) if row and row["ciphertext"] else {}
+
+    def reference_taken(self, reference: str) -> bool:
+        """Whether an open booking has this reference."""
+        return self._sql["reference_taken"].row(self.db, reference=reference) is not None
+
+    def queued_events(self, limit: int) -> int:
+        """How many events wait for the relay, counted up to `limit`."""
+        row = self._sql["queued_events"].row(self.db, limit=limit)
+        return int(row["queued"]) if row else 0
+
+    def transition(
+        self,
+        booking: Booking,
+        trigger: str,
+        *,
+        to: str | None = None,
+        actor: str = "flow",
+        detail: str | None = None,
+        **changes: Any,
+    ) -> Booking:
+        """Take the edge `trigger`, with `changes` of other columns, and emit its event; answer the booking after it.
+
+        Raises StepError Booking.CancelRequested or Booking.WrongState when the lifecycle has no such edge, Db.Conflict
+        when someone else changed the booking since it was read.
+        """
+        cycle = lifecycle()
+        try:
+            status = cycle.target(booking.status, trigger, to)
+        except ImpossibleTransition as problem:
+            raise out_of_step(booking, str(problem)) from problem
+        ended = self.now if status in cycle.terminal else None
+        after = replace(booking, **changes, status=status, version=booking.version + 1, terminal_at=ended)
+        after = self._write(booking, after)
+        self._record(after, booking.status, trigger, actor, detail)
+        event = cycle.edge(booking.status, trigger).event
+        if event is not None:
+            self.emit(after, event, booking.status)
+        return after
+
+    def update(self, booking: Booking, **changes: Any) -> Booking:
+        """Change columns other than the status; no transition, no event. Raises StepError Db.Conflict."""
+        return self._write(booking, replace(booking, **changes))
+
+    def need_people(self, booking: Booking) -> Booking:
+        """Mark the booking for people and tell the operations queue; once."""
+        if booking.attention:
+            return booking
+        booking = self.update(booking, attention=1)
+        self.emit(booking, "booking.attention_required", booking.status)
+        return booking
+
+    def emit(self, booking: Booking, name: str, previous: str | None) -> None:
+        """Put one event into the outbox, numbered after the booking's last one."""
+        row = self._sql["last_event"].row(self.db, booking_id=booking.booking_id)
+        seq = (row["seq"] if row else 0) + 1
+        body = envelope(booking, name, seq, previous, self.now, self.settings)
+        self._sql["insert_event"].run(
+            self.db,
+            event_id=body["id"],
+            booking_id=booking.booking_id,
+            seq=seq,
+            type=body["type"],
+            terminal=int(body["data"]["terminal"]),
+            user_facing=int(body["data"]["user_facing"]),
+            envelope=_dump(body),
+            now=self.now,
+        )
+
+    def _write(self, before: Booking, after: Booking) -> Booking:
+        values = asdict(after)
+        values.update(doc=_dump(after.doc), version=before.version, new_version=after.version, now=self.now)
+        if self._sql["update_booking"].run(self.db, **values) != 1:
+            raise StepError("Db.Conflict", f"{before.booking_id} changed since version {before.version} was read")
+        return replace(after, updated_at=self.now)
+
+    def _record(self, booking: Booking, previous: str | None, cause: str, actor: str, detail: str | None) -> None:
+        self._sql["insert_transition"].run(
+            self.db,
+            booking_id=booking.booking_id,
+            version=booking.version,
+            from_status=previous,
+            to_status=booking.status,
+            cause=cause,
+            actor=actor,
+            at=self.now,
+            detail=detail,
+        )
+
+
+def out_of_step(booking: Booking, cause: str) -> StepError:
+    """The error of a flow that finds its booking in another status than it left it in."""
+    name = "Booking.CancelRequested" if booking.status in CANCELLING else "Booking.WrongState"
+    return StepError(name, cause)
+
+
+def _dump(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,162 @@
+"""The booking request on its way in: normalised, checked, completed, split into its personal part and the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from steps.bookings.moments import parse, stamp
+from steps.bookings.settings import ROOT
+
+UPPER = (
+    ("direction",),
+    ("airport_iata",),
+    ("vehicle_class",),
+    ("lounge_context", "kind"),
+    ("lounge_context", "lounge_code"),
+    ("pickup", "type"),
+    ("dropoff", "country"),
+    ("flight", "number"),
+    ("price", "currency"),
+)
+PERSONAL = (
+    ("lead_passenger",),
+    ("pickup", "point"),
+    ("pickup", "address"),
+    ("pickup", "name_board"),
+    ("dropoff", "point"),
+    ("dropoff", "name"),
+    ("dropoff", "address"),
+    ("dropoff", "postal_code"),
+    ("notes",),
+)
+MOST_PROBLEMS = 20
+POINT_DIGITS = 6
+MESSAGES = {
+    "type": "must be of type {}",
+    "enum": "must be one of {}",
+    "const": "must be {}",
+    "pattern": "must match {}",
+    "format": "must be a valid {}",
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "minLength": "must have at least {} characters",
+    "maxLength": "must have at most {} characters",
+    "maxItems": "must have at most {} items",
+    "uniqueItems": "must not repeat an item",
+    "additionalProperties": "has fields that are not known",
+}
+
+
+def normalise(request: Any) -> Any:
+    """Trim all texts, write codes in capitals, take spaces out of the flight number, round points to 6 decimals."""
+    request = _trimmed(request)
+    if not isinstance(request, dict):
+        return request
+    for path in UPPER:
+        holder = _holder(request, path)
+        if holder is not None and isinstance(holder.get(path[-1]), str):
+            holder[path[-1]] = holder[path[-1]].upper()
+    flight = request.get("flight")
+    if isinstance(flight, dict) and isinstance(flight.get("number"), str):
+        flight["number"] = flight["number"].replace(" ", "")
+    for stop in (request.get("pickup"), request.get("dropoff")):
+        if isinstance(stop, dict) and isinstance(point := stop.get("point"), dict):
+            stop["point"] = {
+                key: round(value, POINT_DIGITS) if isinstance(value, float) else value for key, value in point.items()
+            }
+    return request
+
+
+def problems(request: Any) -> list[str]:
+    """What is wrong with a normalised request, as `/pointer: message` lines that repeat none of its values."""
+    found = sorted({line for error in _validator().iter_errors(request) for line in _lines(error)})
+    return found[:MOST_PROBLEMS]
+
+
+def complete(request: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Fill the schema's defaults; a car as soon as possible is asked for now. Times become UTC."""
+    filled: dict[str, Any] = deepcopy(dict(request))
+    filled.setdefault("luggage", {})
+    filled.setdefault("accessibility", [])
+    _fill(filled, _schema())
+    pickup = filled["pickup"]
+    pickup["time"] = stamp(parse(pickup["time"]) if pickup["type"] == "SCHEDULED" else now)
+    return filled
+
+
+def split(request: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The request without its personal fields, and the personal fields alone in the same shape."""
+    rest, personal = deepcopy(dict(request)), dict[str, Any]()
+    for path in PERSONAL:
+        holder = _holder(rest, path)
+        if holder is not None and path[-1] in holder:
+            into = personal
+            for key in path[:-1]:
+                into = into.setdefault(key, {})
+            into[path[-1]] = holder.pop(path[-1])
+    return rest, personal
+
+
+def merged(rest: Mapping[str, Any], personal: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole request again."""
+    whole = dict(rest)
+    for key, value in personal.items():
+        whole[key] = {**whole[key], **value} if isinstance(whole.get(key), dict) else value
+    return whole
+
+
+def _trimmed(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, list):
+        return [_trimmed(item) for item in value]
+    return {key: _trimmed(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _holder(request: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any] | None:
+    holder: Any = request
+    for key in path[:-1]:
+        holder = holder.get(key) if isinstance(holder, dict) else None
+    return holder if isinstance(holder, dict) else None
+
+
+def _fill(value: dict[str, Any], schema: Mapping[str, Any]) -> None:
+    for name, part in schema.get("properties", {}).items():
+        if "default" in part:
+            value.setdefault(name, part["default"])
+        if isinstance(value.get(name), dict):
+            _fill(value[name], part)
+
+
+def _lines(error: Any) -> Iterator[str]:
+    pointer = "".join(f"/{part}" for part in error.absolute_path)
+    if error.validator == "required":
+        yield from (f"{pointer}/{name}: is required" for name in error.validator_value if name not in error.instance)
+        return
+    limit = error.validator_value
+    shown = ", ".join(map(str, limit)) if isinstance(limit, list) else str(limit).replace("True", "true")
+    yield f"{pointer or '/'}: {MESSAGES.get(error.validator, 'is not valid').format(shown)}"
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((ROOT / "schemas/booking-create.json").read_text(encoding="utf-8"))
+    return schema
+
+
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator, FormatChecker
+
+    formats = FormatChecker(formats=("date", "email"))
+
+    @formats.checks("date-time", raises=ValueError)
+    def _moment(text: object) -> bool:
+        return not isinstance(text, str) or bool(parse(text))
+
+    return Draft202012Validator(_schema(), format_checker=formats)

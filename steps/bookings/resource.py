@@ -1,0 +1,91 @@
+"""The booking as others see it: schemas/booking.json, without personal data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steps.bookings.booking import PROVIDER, Booking
+from steps.bookings.moments import later, local
+
+FREE_BEFORE_MIN = 120
+HALF_FEE_PCT = 50
+
+
+def render(booking: Booking) -> dict[str, Any]:
+    """The booking resource."""
+    doc, request = booking.doc, booking.request
+    zone = doc.get("airport_timezone")
+    pickup = {key: value for key, value in request["pickup"].items() if key != "time"}
+    area = doc.get("dropoff_area")
+    return {
+        "booking_id": booking.booking_id,
+        "reference": booking.reference,
+        "status": booking.status,
+        "version": booking.version,
+        "attention": bool(booking.attention),
+        "direction": request["direction"],
+        "airport_iata": booking.airport_iata,
+        "airport_timezone": zone,
+        "lounge_context": request["lounge_context"],
+        "pickup": {**pickup, "time": booking.pickup_time, "local_time": local(booking.pickup_time, zone)},
+        "dropoff": {"country": request["dropoff"]["country"], **({"area": area} if area else {})},
+        "passengers": request["passengers"],
+        "luggage": request["luggage"],
+        "vehicle_class": request["vehicle_class"],
+        "flight": request.get("flight"),
+        "price": booking.price,
+        "ride": _ride(booking),
+        "cancellation_policy": cancellation_policy(booking),
+        "entitlement": doc.get("entitlement"),
+        "failure": doc.get("failure"),
+        "cancellation": doc.get("cancellation"),
+        "amendment": doc.get("amendment"),
+        "created_at": booking.created_at,
+        "updated_at": booking.updated_at,
+        "links": _links(booking.booking_id),
+    }
+
+
+def cancellation_policy(booking: Booking) -> list[dict[str, Any]] | None:
+    """What cancelling costs until when; None while there is no ride with a price.
+
+    The supplier's own terms when its quote had some; else free until 120 minutes before pickup, then half, then all.
+    """
+    if booking.price_minor is None or booking.ride_ref is None:
+        return None
+    amount, currency = booking.price_minor, booking.price_currency
+    terms = [
+        (_until(booking, term), term["fee"]) for term in (booking.doc.get("quote") or {}).get("cancellation") or ()
+    ]
+    if not terms:
+        half = {"amount_minor": round(amount * HALF_FEE_PCT / 100), "currency": currency}
+        free = {"amount_minor": 0, "currency": currency}
+        terms = [(later(booking.pickup_time, -60 * FREE_BEFORE_MIN), free), (booking.pickup_time, half)]
+    steps = [{"until": until, "fee": fee} for until, fee in terms]
+    return [*steps, {"until": None, "fee": {"amount_minor": amount, "currency": currency}}]
+
+
+def _until(booking: Booking, term: dict[str, Any]) -> str:
+    """When a term ends: some minutes before pickup, or when the driver sets off (a word, for no time is known)."""
+    if term["kind"] == "TIME_BEFORE_PICKUP":
+        return later(booking.pickup_time, -60 * int(term.get("minutes", 0)))
+    return "DRIVER_EN_ROUTE"
+
+
+def _ride(booking: Booking) -> dict[str, Any] | None:
+    if booking.ride_ref is None:
+        return None
+    ride = booking.doc.get("ride") or {}
+    return {
+        "provider": booking.ride_provider or PROVIDER,
+        "ride_ref": booking.ride_ref,
+        "status": ride.get("status"),
+        "free_waiting_min": (booking.doc.get("quote") or {}).get("free_waiting_min"),
+        "driver": None,
+        "vehicle": None,
+    }
+
+
+def _links(booking_id: str) -> dict[str, str]:
+    own = f"/v1/bookings/{booking_id}"
+    return {"self": own, "tracking": f"{own}/tracking", "cancellation": f"{own}/cancellation"}

@@ -1,0 +1,160 @@
+"""The step that collects what the rules look at. It reads; it decides nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from math import asin, cos, radians, sin, sqrt
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from engine import StepContext, StepError, step
+from steps.bookings import reference
+from steps.bookings.booking import Booking
+from steps.bookings.moments import stamp
+from steps.bookings.repository import Repository, repository
+from steps.bookings.requests import merged
+from steps.bookings.settings import place
+from steps.bookings.shapes import STORE_ERRORS, about_a_booking
+from steps.bookings.sql import statements
+
+REFERENCE_DIR = "flows/reference"
+VELOCITY = timedelta(minutes=10)
+EARTH_M = 6_371_000.0
+OBJECTS = ("member", "membership", "tier", "usage", "vehicle", "area", "bookings")
+
+
+@step(
+    "context.load",
+    input=about_a_booking(),
+    output={"type": "object", "required": list(OBJECTS)},
+    errors={
+        **STORE_ERRORS,
+        "Context.Unavailable": "data that the rules need cannot be had: our trouble, not the member's",
+    },
+    idempotency="natural",
+)
+def load(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """Member, membership, tier, usage, lounge, visit, airport, flight, vehicle, area, the member's other open bookings.
+
+    Nothing in it is personal: the member and the visit carry the member's pseudonym. An unknown lounge, airport, visit
+    or flight is null, which is for the rules to judge.
+    """
+    now = ctx.now()
+    directory = place(ctx.settings, "REFERENCE_DIR", REFERENCE_DIR)
+    with repository(ctx) as repo:
+        booking = repo.load(payload["booking_id"])
+        personal = repo.personal(booking.booking_id)
+        try:
+            return _Loading(directory, repo, booking, personal, now).context()
+        except reference.Missing as problem:
+            raise StepError("Context.Unavailable", str(problem)) from problem
+
+
+class _Loading:
+    def __init__(
+        self, directory: Path, repo: Repository, booking: Booking, personal: dict[str, Any], now: datetime
+    ) -> None:
+        self.directory = directory
+        self.repo = repo
+        self.booking = booking
+        self.member_id = personal.get("member_id")
+        self.request = merged(booking.request, personal.get("request", {}))
+        self.now = now
+
+    def context(self) -> dict[str, Any]:
+        known = self.needed("members", self.member_id)
+        airport = self.maybe("airports", self.booking.airport_iata)
+        return {
+            "member": {**known["member"], "id": self.booking.member_ref},
+            "membership": known["membership"],
+            "tier": self.needed("tiers", known["membership"]["tier"]),
+            "usage": self.usage(known.get("usage") or {}),
+            "lounge": self.lounge(),
+            "visit": self.visit(),
+            "airport": airport,
+            "flight": self.flight(),
+            "vehicle": self.needed("vehicles", self.request["vehicle_class"]),
+            "area": {"dropoff_in_service": airport is not None and self.served(airport)},
+            "bookings": statements("queries.sql")["open_bookings"].rows(self.repo.db, **self.mine()),
+        }
+
+    def needed(self, name: str, key: Any) -> dict[str, Any]:
+        found = self.maybe(name, key)
+        if found is None:
+            raise reference.Missing(f"{name}.yaml does not have what this booking needs")
+        return found
+
+    def maybe(self, name: str, key: Any) -> dict[str, Any] | None:
+        return reference.table(self.directory, name).get(key) if key else None
+
+    def mine(self) -> dict[str, str]:
+        return {"member_ref": self.booking.member_ref, "booking_id": self.booking.booking_id}
+
+    def usage(self, known: dict[str, Any]) -> dict[str, Any]:
+        """Rides of the period: those taken elsewhere and the slots held here. The period is the pickup's year."""
+        sql, db = statements("queries.sql"), self.repo.db
+        period, elsewhere = self.booking.pickup_time[:4], int(known.get("rides_in_period", 0))
+        taken = sql["slots_in_period"].rows(db, **self.mine(), period=period)[0]["taken"]
+        since = stamp(self.now - VELOCITY)
+        attempts = sql["attempts_since"].rows(db, member_ref=self.booking.member_ref, since=since)[0]["attempts"]
+        return {
+            "period": period,
+            "rides_elsewhere": elsewhere,
+            "rides_in_period": elsewhere + taken,
+            "attempts_10m": attempts,
+        }
+
+    def lounge(self) -> dict[str, Any] | None:
+        lounge = self.maybe("lounges", self.booking.lounge_code)
+        if lounge is None:
+            return None
+        home = self.maybe("airports", lounge.get("airport_iata"))
+        zone = ZoneInfo(home["timezone"]) if home else UTC
+        return {**lounge, "open_now": open_at(lounge["hours"], self.now.astimezone(zone).time())}
+
+    def visit(self) -> dict[str, Any] | None:
+        visit = self.maybe("visits", self.request["lounge_context"].get("visit_id"))
+        if visit is None:
+            return None
+        owner = self.booking.member_ref if visit["member_id"] == self.member_id else "another member"
+        checked_in = self.now - timedelta(minutes=visit["checked_in_min_ago"])
+        return {**visit, "member_id": owner, "checked_in_at": stamp(checked_in)}
+
+    def flight(self) -> dict[str, Any] | None:
+        """The flight with its arrival on the asked date; none when flight data cannot be had: rides go on without."""
+        asked = self.request.get("flight")
+        try:
+            flight = self.maybe("flights", asked["number"]) if asked else None
+        except reference.Missing:
+            return None
+        if flight is None or asked is None:
+            return None
+        home = self.maybe("airports", flight["arrival_iata"])
+        zone = ZoneInfo(home["timezone"]) if home else UTC
+        arrival = datetime.fromisoformat(f"{asked['date']}T{flight['arrives_local']}").replace(tzinfo=zone)
+        return {**flight, "estimated_arrival": stamp(arrival)}
+
+    def served(self, airport: dict[str, Any]) -> bool:
+        area, dropoff = airport["service_area"], self.request["dropoff"]
+        near = distance_m(airport["point"], dropoff["point"]) <= 1000 * area["radius_km"]
+        return near and dropoff["country"] in area["countries"]
+
+
+def open_at(hours: dict[str, str], moment: time) -> bool:
+    """Whether a time of day lies in `{open, close}`; "24:00" is the end of the day, and hours may go past midnight."""
+    opens, shows = _minute(hours["open"]), 60 * moment.hour + moment.minute
+    closes = _minute(hours["close"])
+    return opens <= shows < closes if opens < closes else shows >= opens or shows < closes
+
+
+def distance_m(one: dict[str, float], other: dict[str, float]) -> float:
+    """Metres between two points on a sphere."""
+    lat1, lon1, lat2, lon2 = map(radians, (one["lat"], one["lon"], other["lat"], other["lon"]))
+    chord = sin((lat2 - lat1) / 2) ** 2 + cos(lat1) * cos(lat2) * sin((lon2 - lon1) / 2) ** 2
+    return 2 * EARTH_M * asin(sqrt(min(1.0, chord)))
+
+
+def _minute(text: str) -> int:
+    hour, _, minute = text.partition(":")
+    return 60 * int(hour) + int(minute)

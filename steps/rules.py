@@ -1,0 +1,70 @@
+"""The step that asks the rules. The rule file says who may book; this step brings the facts and keeps the record."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from engine import RuleSet, StepContext, StepError, load_rules, step
+from steps.bookings.moments import later, stamp
+from steps.bookings.repository import repository
+from steps.bookings.requests import merged
+from steps.bookings.settings import place
+from steps.bookings.shapes import STORE_ERRORS, about_a_booking
+
+RULES_FILE = "flows/rules/booking.yaml"
+KEEP = (("airport", "timezone", "airport_timezone"), ("area", "name", "dropoff_area"))
+"""What the booking remembers of the context it was judged in: object, field, name in the booking."""
+
+
+@step(
+    "rules.evaluate",
+    input=about_a_booking(
+        phase={"type": "string", "maxLength": 40},
+        context={"type": "object"},
+        quote={"type": ["object", "null"]},
+    ),
+    output={"type": "object", "required": ["passed", "failed", "skipped"]},
+    errors={
+        **STORE_ERRORS,
+        "Rules.Rejected": "at least one rule failed; the cause names them",
+        "Rules.Unavailable": "the rule file cannot be read, is not valid, or does not have the phase",
+    },
+    idempotency="natural",
+)
+def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """Evaluate one phase of the rules and store the decision record with the booking. All rules of a phase are told."""
+    rules = _rules(place(ctx.settings, "RULES_FILE", RULES_FILE))
+    if payload["phase"] not in rules.rules_of:
+        raise StepError("Rules.Unavailable", f"the rules have no phase {payload['phase']}")
+    with repository(ctx) as repo:
+        booking = repo.load(payload["booking_id"])
+        request = merged(booking.request, repo.personal(booking.booking_id).get("request", {}))
+        context = {**payload["context"], "request": request, "quote": payload.get("quote")}
+        decision = rules.evaluate(payload["phase"], context, stamp(ctx.now()))
+        doc = {**booking.doc, "decisions": {**booking.doc.get("decisions", {}), decision.phase: decision.to_json()}}
+        for thing, field, name in KEEP:
+            doc[name] = (context.get(thing) or {}).get(field)
+        block = decision.params.get("trip_block_min", rules.params.get("trip_block_min"))
+        end = later(booking.pickup_time, 60 * block) if isinstance(block, int | float) else booking.window_end
+        repo.update(booking, doc=doc, window_end=end)
+    outcomes = [result.outcome for result in decision.results]
+    counts = {outcome: outcomes.count(outcome) for outcome in ("passed", "failed", "skipped")}
+    if not decision.passed:
+        raise StepError("Rules.Rejected", "; ".join(f"{e.rule_id} {e.code}: {e.user_message}" for e in decision.errors))
+    ctx.note(f"{counts['passed']} rules passed, {counts['skipped']} skipped")
+    return counts
+
+
+def _rules(file: Path) -> RuleSet:
+    """The rule set of a file, read again when the file has changed. Raises StepError Rules.Unavailable."""
+    try:
+        return _loaded(file, file.stat().st_mtime_ns)
+    except Exception as problem:
+        raise StepError("Rules.Unavailable", f"{file.name}: {problem}") from problem
+
+
+@lru_cache(maxsize=8)
+def _loaded(file: Path, changed: int) -> RuleSet:
+    return load_rules(file)

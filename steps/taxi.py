@@ -1,0 +1,96 @@
+"""Steps that ask the taxi company for a price, a ride, or an end to it.
+
+Writing comes first: after a crash the rows say what may have happened.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine import StepContext, StepError, step
+from steps.bookings.attempts import Attempts
+from steps.bookings.repository import out_of_step, repository
+from steps.bookings.requests import merged
+from steps.bookings.shapes import QUOTE, RIDE, STORE_ERRORS, about_a_booking
+from steps.taxi_api import rides
+from steps.taxi_api.errors import ERRORS
+from steps.taxi_api.operations import Taxi, expired
+
+REASONS = {"enum": ["MEMBER_REQUEST", "COMPENSATION", "DUPLICATE", "OPS"]}
+FAILED = {"Taxi.RideFailed": "the taxi company ended the ride before it began"}
+
+
+@step(
+    "taxi.quote",
+    input=about_a_booking(),
+    output=QUOTE,
+    errors={**ERRORS, **STORE_ERRORS},
+    idempotency="natural",
+)
+def quote(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """The cheapest valid offer in the wanted class, or the very quote that the member saw."""
+    _, request = rides.stored(payload["booking_id"], ctx)
+    offers = [offer for offer in Taxi(ctx).quotes(request) if offer["vehicle_class"] == request["vehicle_class"]]
+    seen = [offer for offer in offers if offer["quote_id"] == request.get("quote_id")]
+    offers = seen or [offer for offer in offers if not expired(offer, ctx.now())]
+    if not offers:
+        raise StepError("Taxi.NoVehicles", f"no {request['vehicle_class']} is offered for that time and place")
+    best = min(offers, key=lambda offer: int(offer["price"]["amount_minor"]))
+    price, currency = best["price"]["amount_minor"], best["price"]["currency"]
+    ctx.note(f"{price} {currency} in minor units")
+    kept = ("quote_id", "price_type", "expires_at", "vehicle_class", "free_waiting_min", "eta_min", "cancellation")
+    return {"amount_minor": price, "currency": currency, **{key: best[key] for key in kept if key in best}}
+
+
+@step(
+    "taxi.book",
+    input=about_a_booking(quote=QUOTE),
+    output=RIDE,
+    errors={**ERRORS, **STORE_ERRORS, **FAILED},
+    idempotency="keyed",
+)
+def book(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """Create the ride: the attempt is a row before the call, and its outcome a row after it."""
+    with repository(ctx) as repo:
+        booking = repo.load(payload["booking_id"])
+        if booking.status != "REQUESTED":
+            raise out_of_step(booking, f"a booking that is {booking.status} asks for no ride")
+        if any(attempt.may_have_made_a_ride for attempt in Attempts(repo, booking).creates()):
+            raise StepError("Taxi.Ambiguous", "an earlier create of this generation was interrupted")
+        # A refused quote proves that its generation has no ride: another quote is another ride, with another key.
+        generation = booking.generation + int(Attempts(repo, booking).outdated())
+        doc = {**booking.doc, "quote": payload["quote"]}
+        booking = repo.update(booking, ride_generation=generation, doc=doc)
+        attempt = Attempts(repo, booking).begin_create()
+        request = merged(booking.request, repo.personal(booking.booking_id).get("request", {}))
+    ride = rides.create(booking, request, attempt, ctx)
+    ctx.note(f"{ride['ride_ref']} {ride['status']}")
+    return ride
+
+
+@step(
+    "taxi.cancel",
+    input=about_a_booking(reason=REASONS),
+    output={"type": "object", "required": ["cancelled"]},
+    errors={**ERRORS, **STORE_ERRORS, "Taxi.StillUnknown": "a ride may still turn up"},
+    idempotency="keyed",
+)
+def cancel(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """Cancel the ride by its id when it is known, and by reference while a create is unexplained; keep watching."""
+    with repository(ctx) as repo:
+        booking = repo.load(payload["booking_id"])
+        attempts = Attempts(repo, booking).all("CREATE")
+    known = {ref for ref in (booking.ride_ref, *(attempt.ride_ref for attempt in attempts)) if ref}
+    cancelled = len(known)
+    for ride_ref in sorted(known):
+        rides.cancel_ride(ride_ref, payload["reason"], ctx)
+    for reference in sorted({attempt.client_reference for attempt in attempts if attempt.unexplained}):
+        cancelled += rides.cancel_reference(booking, reference, payload["reason"], ctx)
+    with repository(ctx) as repo:
+        rows = Attempts(repo, booking)
+        resolution = "CANCELLED" if cancelled else "ABSENT"
+        rows.resolve(resolution)
+        rows.record("CANCEL", "OK", resolution=resolution)
+        rows.watch()
+    ctx.note(f"{cancelled} cancelled")
+    return {"cancelled": cancelled}

@@ -1,0 +1,208 @@
+"""One HTTP call to the taxi company: a total deadline, a bounded body, and a classified outcome.
+
+Nothing is repeated here except once after a refused token: repeating is the flow's business, where it can be seen.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from engine import StepError
+from steps.bookings.settings import number
+from steps.taxi_api.errors import of_answer, of_exception
+
+CONNECT_S = 1.0
+MAX_BODY = 256 * 1024
+SHORTEST_S = 0.05
+LONGEST_RETRY_AFTER_S = 86_400.0
+FIXED = {"Accept": "application/json", "Accept-Encoding": "identity"}
+"""No compression: a small answer must not unpack into a large one."""
+HOW_TO = "set TAXI_URL to the taxi company's address, or run with the simulator: python -m steps.simulator -- <command>"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `seconds`: its whole time. `reply`: the schema of a 2xx answer in replies.json."""
+
+    method: str
+    path: str
+    reply: str
+    seconds: float
+    body: Mapping[str, Any] | None = None
+    query: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+
+    def __str__(self) -> str:
+        # The path without what it names: references are no secret, but a log line is shorter without them.
+        return f"{self.method} {'/'.join(part for part in self.path.split('/') if not any(map(str.isdigit, part)))}"
+
+
+class TaxiClient:
+    """Calls to one taxi company. Safe to share between threads."""
+
+    def __init__(self, settings: Mapping[str, str], now: Callable[[], datetime]) -> None:
+        self._base = settings.get("TAXI_URL", "").rstrip("/")
+        if not self._base:
+            raise StepError("Taxi.NotConfigured", HOW_TO)
+        self._scale = number(settings, "TAXI_TIMEOUT_SCALE", 1.0)
+        self._settings = settings
+        self._now = now
+
+    def call(self, call: Call) -> dict[str, Any]:
+        """The parsed 2xx answer. Raises StepError with a name of `errors.ERRORS`."""
+        status, body, retry_after = self._authorised(call)
+        if 200 <= status < 300:
+            return _checked(call, body)
+        raise of_answer(status, _problem(body), retry_after, str(call))
+
+    def _authorised(self, call: Call) -> tuple[int, bytes, float | None]:
+        tokens = _tokens(self._settings)
+        if tokens is None:
+            return self._send(call, {})
+        ends = time.monotonic() + call.seconds
+        used = self._token(tokens, None)
+        answer = self._send(call, {"Authorization": f"Bearer {used}"})
+        if answer[0] != 401:
+            return answer
+        left = max(SHORTEST_S, ends - time.monotonic())
+        again = Call(call.method, call.path, call.reply, left, call.body, call.query, call.headers)
+        return self._send(again, {"Authorization": f"Bearer {self._token(tokens, used)}"})
+
+    def _token(self, tokens: Tokens, refused: str | None) -> str:
+        """The access token; a new one when there is none or the present one was refused."""
+        with tokens.lock:
+            if tokens.value is None or tokens.value == refused:
+                form = {
+                    "grant_type": "client_credentials",
+                    "client_id": self._settings.get("TAXI_CLIENT_ID", ""),
+                    "client_secret": self._settings.get("TAXI_CLIENT_SECRET", ""),
+                    "scope": "rides",
+                }
+                call = Call("POST", self._settings["TAXI_TOKEN_URL"], "token", 3.0)
+                try:
+                    status, body, retry_after = self._send(call, {}, form=form)
+                    if not 200 <= status < 300:
+                        raise of_answer(status, _problem(body), retry_after, "the token request")
+                    tokens.value = str(_checked(call, body)["access_token"])
+                except StepError as problem:
+                    if problem.error in ("Taxi.Ambiguous", "Taxi.BadResponse"):
+                        # The ride request itself was not sent: whatever came of the token, nothing was booked.
+                        raise StepError("Taxi.NotSent", f"no access token: {problem.cause}") from problem
+                    raise
+            return tokens.value
+
+    def _send(
+        self, call: Call, headers: Mapping[str, str], form: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, float | None]:
+        import httpx
+
+        from steps.taxi_api.transport import deadline
+
+        seconds = max(SHORTEST_S, call.seconds * self._scale)
+        sent = {**FIXED, "X-Request-Id": f"req_{uuid.uuid4().hex}", **(call.headers or {}), **headers}
+        ends = time.monotonic() + seconds
+        mark = deadline.set(ends)
+        try:
+            with _pooled(self._base).stream(
+                call.method,
+                call.path if "://" in call.path else self._base + call.path,
+                params=call.query,
+                json=call.body,
+                data=form,
+                headers=sent,
+                timeout=httpx.Timeout(seconds, connect=min(CONNECT_S * self._scale, seconds)),
+            ) as response:
+                body = _read(response, str(call))
+                return response.status_code, body, self._retry_after(response.headers.get("retry-after"))
+        except (httpx.HTTPError, httpx.InvalidURL) as problem:
+            raise of_exception(problem, str(call)) from problem
+        finally:
+            deadline.reset(mark)
+
+    def _retry_after(self, text: str | None) -> float | None:
+        """Seconds to wait, from seconds or an HTTP date (RFC 9110 10.2.3); None for anything else."""
+        if text is None:
+            return None
+        if text.isascii() and text.strip().isdecimal():
+            return min(float(text), LONGEST_RETRY_AFTER_S)
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return min(max(0.0, (moment - self._now()).total_seconds()), LONGEST_RETRY_AFTER_S)
+
+
+class Tokens:
+    """The access token of one client at one token address."""
+
+    __slots__ = ("lock", "value")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.value: str | None = None
+
+
+@cache
+def _tokens_of(url: str, client_id: str) -> Tokens:
+    return Tokens()
+
+
+def _tokens(settings: Mapping[str, str]) -> Tokens | None:
+    url = settings.get("TAXI_TOKEN_URL", "")
+    return _tokens_of(url, settings.get("TAXI_CLIENT_ID", "")) if url else None
+
+
+@cache
+def _pooled(base: str) -> Any:
+    """One pool of connections per taxi company, for the life of the process."""
+    from steps.taxi_api.transport import new_client
+
+    return new_client()
+
+
+def _read(response: Any, call: str) -> bytes:
+    parts, size = [], 0
+    for part in response.iter_bytes():
+        size += len(part)
+        if size > MAX_BODY:
+            raise StepError("Taxi.BadResponse", f"{call}: the answer is longer than {MAX_BODY} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _problem(body: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _checked(call: Call, body: bytes) -> dict[str, Any]:
+    parsed = _problem(body)
+    if parsed is None:
+        raise StepError("Taxi.BadResponse", f"{call}: the answer is not a JSON object")
+    wrong = next(iter(_validator(call.reply).iter_errors(parsed)), None)
+    if wrong is not None:
+        place = "/".join(map(str, wrong.absolute_path)) or "the answer"
+        raise StepError("Taxi.BadResponse", f"{call}: {place} breaks the contract ({wrong.validator})")
+    return parsed
+
+
+@cache
+def _validator(reply: str) -> Any:
+    from jsonschema import Draft202012Validator
+
+    schemas = json.loads(Path(__file__).with_name("replies.json").read_text(encoding="utf-8"))
+    return Draft202012Validator({"$defs": schemas["$defs"], **schemas[reply]})

@@ -1,0 +1,150 @@
+"""A booking's ride at the taxi company: create it, look for it, choose among several, know that there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine import StepContext, StepError
+from steps.bookings.attempts import Attempts
+from steps.bookings.booking import Booking
+from steps.bookings.moments import later, stamp
+from steps.bookings.repository import repository
+from steps.bookings.requests import merged
+from steps.bookings.settings import flag, number
+from steps.taxi_api.operations import Taxi
+
+PENDING = "PENDING"
+TAKES_PLACE = frozenset({"CONFIRMED", "DRIVER_ASSIGNED", "DRIVER_EN_ROUTE", "DRIVER_ARRIVED", "PASSENGER_ON_BOARD"})
+TOOK_PLACE = frozenset({"COMPLETED", "NO_SHOW"})
+NOBODY_CAME = "NO_VEHICLES"
+FELL_THROUGH = frozenset({NOBODY_CAME, "FAILED", "CANCELLED_BY_CLIENT", "CANCELLED_BY_DRIVER", "CANCELLED_BY_SUPPLIER"})
+
+UNCLEAR = ("Taxi.Ambiguous", "Taxi.BadResponse", "Taxi.DuplicateReference")
+"""After these a create may have made a ride."""
+
+OUTCOMES = {
+    "Taxi.NotConfigured": "NOT_SENT",
+    "Taxi.NotSent": "NOT_SENT",
+    "Taxi.Throttled": "NOT_SENT",
+    "Taxi.Unavailable": "NOT_SENT",
+    "Taxi.Refused": "REFUSED",
+    "Taxi.NotFound": "REFUSED",
+    "Taxi.NoVehicles": "REFUSED",
+    "Taxi.QuoteExpired": "REFUSED",
+    "Taxi.PriceChanged": "REFUSED",
+}
+"""What an error proves about a create; every other one proves nothing."""
+
+MAX_COMMIT_DELAY_S, READ_LAG_S = 120.0, 5.0
+"""The contract: the latest a create may take effect, and the longest a look-up may lag (settings may differ)."""
+
+
+def stored(booking_id: str, ctx: StepContext) -> tuple[Booking, dict[str, Any]]:
+    """The booking and its whole request, personal part included."""
+    with repository(ctx) as repo:
+        booking = repo.load(booking_id)
+        return booking, merged(booking.request, repo.personal(booking_id).get("request", {}))
+
+
+def create(booking: Booking, request: dict[str, Any], attempt: str, ctx: StepContext) -> dict[str, Any]:
+    """Call, then record what the answer proves about the attempt; answer the ride. Raises what the client raises."""
+    try:
+        ride = Taxi(ctx).create(booking, request)
+    except StepError as problem:
+        name = str(problem.error)
+        with repository(ctx) as repo:
+            Attempts(repo, booking).finish(attempt, OUTCOMES.get(name, "AMBIGUOUS"), error=name)
+        raise
+    with repository(ctx) as repo:
+        Attempts(repo, booking).finish(attempt, "OK", ride_ref=ride["ride_id"])
+    return adopt([ride], booking, ctx)
+
+
+def look_up(booking: Booking, ctx: StepContext) -> list[dict[str, Any]]:
+    """All rides with the booking's reference, newest first. What is found, or not, is kept as a proof."""
+    started = stamp(ctx.now())
+    rides = Taxi(ctx).find(booking)
+    with repository(ctx) as repo:
+        resolution = "FOUND" if rides else "ABSENT"
+        Attempts(repo, booking).record("LOOKUP", "OK", started_at=started, resolution=resolution)
+    return rides
+
+
+def adopt(rides: list[dict[str, Any]], booking: Booking, ctx: StepContext) -> dict[str, Any]:
+    """The ride that counts among all of a reference (newest first, at least one): the oldest that is still good.
+
+    A second live ride is the supplier's mistake: it is cancelled, and people are told. Raises Taxi.NoVehicles or
+    Taxi.RideFailed when none is left, Taxi.StillUnknown while a second one cannot be cancelled.
+    """
+    good = [ride for ride in rides if ride["status"] not in FELL_THROUGH]
+    if not good:
+        status = rides[0]["status"]
+        raise StepError(
+            "Taxi.NoVehicles" if status == NOBODY_CAME else "Taxi.RideFailed", f"the ride ended as {status}"
+        )
+    *others, oldest = good
+    if others:
+        _cancel_duplicates(others, booking, ctx)
+    # A status word that is not in the contract is no decision: look again.
+    known = oldest["status"] in TAKES_PLACE | TOOK_PLACE
+    return {
+        "ride_ref": oldest["ride_id"],
+        "status": oldest["status"] if known else PENDING,
+        "sequence": oldest["sequence"],
+        "price": oldest.get("price"),
+    }
+
+
+def _cancel_duplicates(others: list[dict[str, Any]], booking: Booking, ctx: StepContext) -> None:
+    """Cancel rides that should not be, and call people. Raises Taxi.StillUnknown: no ride counts while two may live."""
+    ctx.log("the taxi company made several rides for one reference", booking_id=booking.booking_id)
+    with repository(ctx) as repo:
+        repo.need_people(repo.load(booking.booking_id))
+    for ride in others:
+        try:
+            cancel_ride(ride["ride_id"], "DUPLICATE", ctx)
+        except StepError as problem:
+            raise StepError("Taxi.StillUnknown", f"a second ride cannot be cancelled: {problem.cause}") from problem
+
+
+def proven_absent(booking: Booking, ctx: StepContext) -> bool:
+    """Whether no ride can exist: two empty look-ups, the later one after the last create can have taken effect."""
+    with repository(ctx) as repo:
+        attempts = Attempts(repo, booking)
+        creates = attempts.creates()
+        empty = [look for look in attempts.all("LOOKUP") if look.resolution == "ABSENT"]
+    if not creates:
+        return True
+    delay = number(ctx.settings, "TAXI_MAX_COMMIT_DELAY_S", MAX_COMMIT_DELAY_S)
+    lag = number(ctx.settings, "TAXI_READ_LAG_S", READ_LAG_S)
+    last = creates[-1].started_at
+    after = [look for look in empty if look.client_reference == booking.client_reference and look.started_at > last]
+    return len(after) >= 2 and after[-1].started_at >= later(last, delay + lag)
+
+
+def cancel_ride(ride_ref: str, reason: str, ctx: StepContext) -> None:
+    """Cancel one ride. A ride that has fallen through or is not known counts as cancelled."""
+    taxi = Taxi(ctx)
+    try:
+        taxi.cancel(ride_ref, reason)
+    except StepError as problem:
+        if problem.error == "Taxi.NotFound":
+            return
+        if problem.error != "Taxi.Refused" or taxi.get(ride_ref)["status"] not in FELL_THROUGH:
+            raise
+
+
+def cancel_reference(booking: Booking, reference: str, reason: str, ctx: StepContext) -> int:
+    """Make sure that no ride lives under the reference; answer how many were cancelled.
+
+    A supplier with tombstones also refuses later creates. Without them (setting TAXI_TOMBSTONES) the rides found are
+    cancelled, and Taxi.StillUnknown is raised until absence is proven.
+    """
+    if flag(ctx.settings, "TAXI_TOMBSTONES", True):
+        return len(Taxi(ctx).cancel_reference(reference))
+    live = [ride for ride in look_up(booking, ctx) if ride["status"] not in FELL_THROUGH]
+    for ride in live:
+        cancel_ride(ride["ride_id"], reason, ctx)
+    if not live and not proven_absent(booking, ctx):
+        raise StepError("Taxi.StillUnknown", "no ride is seen, but one may still come")
+    return len(live)

@@ -1,0 +1,121 @@
+"""The relay: every event reaches the log, in order per booking, at least once; a failing log changes nothing else."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import StepError
+from steps.booking import request
+from steps.bookings.repository import repository
+from steps.relay import BATCH, append, main, publish, relay
+from tests.booking.world import BOOKING, Desk, asap
+
+FAILURE = {"code": "internal_error", "retryable": True, "user_message": "Sorry.", "suggested_action": "RETRY"}
+
+
+@pytest.fixture
+def log(desk: Desk, tmp_path: Path) -> Path:
+    desk.settings["EVENT_LOG"] = str(tmp_path / "events.jsonl")
+    return tmp_path / "events.jsonl"
+
+
+def book(desk: Desk, number: int = 0) -> str:
+    desk.execution = f"{BOOKING[:-3]}{number:03d}"
+    request(asap(), desk)
+    with repository(desk) as repo:
+        repo.transition(repo.load(desk.execution), "ride_outcome_unknown")
+    return desk.execution
+
+
+def lines(log: Path) -> list[tuple[str, str]]:
+    bodies = [json.loads(line) for line in log.read_text().splitlines() if line]
+    return [(body["subject"], body["sequence"]) for body in bodies]
+
+
+def waiting(desk: Desk) -> list[tuple[Any, ...]]:
+    query = "SELECT seq, attempts, last_error FROM outbox WHERE published_at IS NULL ORDER BY booking_id, seq"
+    return desk.db.execute(query).fetchall()
+
+
+def test_events_are_written_in_the_order_of_their_booking(desk: Desk, log: Path) -> None:
+    names = [book(desk, number) for number in range(BATCH + 5)]
+    relay(desk)
+    found = lines(log)
+    assert len(found) == 2 * len(names)
+    assert all([seq for name, seq in found if name == one] == ["0000000001", "0000000002"] for one in names)
+    assert waiting(desk) == []
+    assert publish(desk) == 0
+
+
+def test_what_was_written_but_not_marked_is_written_again_with_the_same_id(desk: Desk, log: Path) -> None:
+    book(desk)
+    relay(desk)
+    desk.db.execute("UPDATE outbox SET published_at = NULL")  # the process ended between writing and marking
+    relay(desk)
+    ids = [json.loads(line)["id"] for line in log.read_text().splitlines()]
+    assert ids == ids[:2] * 2
+
+
+def test_a_log_that_cannot_be_written_keeps_events_queued_and_says_so_once(desk: Desk, log: Path) -> None:
+    log.mkdir()
+    book(desk)
+    relay(desk)
+    relay(desk)
+    assert waiting(desk) == [(1, 1, "IsADirectoryError: Is a directory"), (2, 0, None)]
+    assert [line for line in desk.logged if "queued" in line] == ["events stay queued: the event log cannot be written"]
+    log.rmdir()
+    desk.sleep(300)
+    relay(desk)
+    assert [seq for _, seq in lines(log)] == ["0000000001", "0000000002"]
+    assert waiting(desk) == []
+
+
+def test_a_line_torn_by_a_crash_is_closed_first(log: Path) -> None:
+    log.write_text('{"torn": ')
+    append(str(log), ['{"whole": 1}', '{"whole": 2}'])
+    assert log.read_text() == '{"torn": \n{"whole": 1}\n{"whole": 2}\n'
+
+
+def test_a_full_outbox_takes_on_no_booking(desk: Desk) -> None:
+    desk.settings["OUTBOX_LIMIT"] = "2"
+    book(desk, 1)
+    with pytest.raises(StepError) as caught:
+        book(desk, 2)
+    assert caught.value.error == "Outbox.Full"
+    assert desk.db.execute("SELECT COUNT(*) FROM bookings").fetchone() == (1,)
+
+
+def test_the_relay_also_runs_by_itself(
+    desk: Desk, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book(desk)
+    monkeypatch.setenv("EVENT_LOG", str(log))
+    assert main(["--store", str(tmp_path / "desk.db")]) == 0
+    assert capsys.readouterr().out == "published 2 events, 0 left\n"
+    assert main(["--store", f"sqlite:///{tmp_path / 'desk.db'}"]) == 0
+    assert main(["--store", str(tmp_path / "missing.db")]) == 2
+    assert len(lines(log)) == 2
+
+
+def test_the_relay_by_itself_says_what_is_left(
+    desk: Desk, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.mkdir()
+    book(desk)
+    monkeypatch.setenv("EVENT_LOG", str(log))
+    assert main(["--store", str(tmp_path / "desk.db")]) == 1
+    assert capsys.readouterr().out == "published 0 events, 2 left\n"
+
+
+def test_one_booking_cannot_end_twice_even_by_hand(desk: Desk, log: Path) -> None:
+    book(desk)
+    query = "INSERT INTO outbox SELECT event_id || ?, booking_id, seq + ?, type, 1, 1, envelope, created_at, 0, "
+    query += "created_at, NULL, NULL FROM outbox WHERE seq = 2"
+    desk.db.execute(query, ("x", 1))
+    with pytest.raises(sqlite3.IntegrityError):
+        desk.db.execute(query, ("y", 2))
