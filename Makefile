@@ -10,7 +10,7 @@ help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 demo: $(BIN)/engine  ## run the booking of flows/examples/booking.json against the taxi simulator
-	$(BIN)/python -m steps.simulator -- $(BIN)/engine run flows/booking.yaml --input flows/examples/booking.json
+	MEMBER_REF_KEY=demo $(BIN)/python -m steps.simulator -- $(BIN)/engine run flows/booking.yaml --input flows/examples/booking.json
 
 test: $(VENV)/dev    ## run all tests
 	$(BIN)/python -m pytest -q

@@ -97,8 +97,11 @@ class StepContext(Protocol):
     def heartbeat(self) -> None:
         """Say that the work goes on: restarts HeartbeatSeconds."""
 
-    def log(self, message: str, **fields: JSON) -> None:
-        """Write one line to the engine's log, with the execution and state added. No personal data."""
+    def log(self, message: str, *, warning: bool = False, **fields: JSON) -> None:
+        """Write one line to the engine's log, with the execution and state added. No personal data.
+
+        A warning is shown unless asked otherwise, any other line only with `--debug`.
+        """
 
     def note(self, text: str) -> None:
         """A short line for people, shown beside the state in `engine run` and `engine show`. No personal data."""
@@ -122,7 +125,7 @@ class Host(Protocol):
     def transaction(self) -> AbstractContextManager[Connection]:
         """A transaction on the engine's own database; commits at the end of the block."""
 
-    def log(self, message: str, **fields: JSON) -> None:
+    def log(self, message: str, *, warning: bool = False, **fields: JSON) -> None:
         """Write one line to the engine's log. No personal data."""
 
 

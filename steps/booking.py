@@ -178,7 +178,7 @@ def member_ref(member_id: str, ctx: StepContext) -> str:
     """The member's pseudonym under the deployment's key; a demonstration key, with a warning, when none is set."""
     key = ctx.settings.get("MEMBER_REF_KEY")
     if not key:
-        ctx.log("MEMBER_REF_KEY is not set: member references are made with the demonstration key")
+        ctx.log("MEMBER_REF_KEY is not set: member references are made with the demonstration key", warning=True)
     return identifiers.member_ref(member_id, key or DEMO_KEY)
 
 

@@ -20,5 +20,10 @@ def attention(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """The automatic budget is spent: mark the booking and tell the operations queue, once."""
     with repository(ctx) as repo:
         booking = repo.need_people(repo.load(payload["booking_id"]))
-    ctx.log("a booking needs people", booking_id=booking.booking_id, error=(payload.get("error") or {}).get("Error"))
+    ctx.log(
+        "a booking needs people",
+        warning=True,
+        booking_id=booking.booking_id,
+        error=(payload.get("error") or {}).get("Error"),
+    )
     return {"attention": True}

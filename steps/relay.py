@@ -94,7 +94,7 @@ class StandAlone:
         with self._db:
             yield self._db
 
-    def log(self, message: str, **fields: Any) -> None:
+    def log(self, message: str, *, warning: bool = False, **fields: Any) -> None:
         """One line to standard error."""
         print(message, *(f"{name}={value}" for name, value in fields.items()), file=sys.stderr)
 

@@ -30,8 +30,8 @@ class EngineHost:
     def transaction(self) -> AbstractContextManager[Connection]:
         return self.store.transaction()
 
-    def log(self, message: str, **fields: JSON) -> None:
-        logger.info("%s%s", message, _fields(fields))
+    def log(self, message: str, *, warning: bool = False, **fields: JSON) -> None:
+        logger.log(logging.WARNING if warning else logging.INFO, "%s%s", message, _fields(fields))
 
 
 class CallContext:
@@ -65,8 +65,8 @@ class CallContext:
     def heartbeat(self) -> None:
         self._beat(self._command.token)
 
-    def log(self, message: str, **fields: JSON) -> None:
-        logger.info("%s%s", message, _fields({"execution": self.execution, "state": self.state, **fields}))
+    def log(self, message: str, *, warning: bool = False, **fields: JSON) -> None:
+        self._host.log(message, warning=warning, execution=self.execution, state=self.state, **fields)
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -102,7 +102,7 @@ class Map(State):
         selector = fields.template("ItemSelector")
         older = fields.template("Parameters", languages="path")
         self.selector = selector or older
-        self.limit = read_limit(fields, "MaxConcurrency")
+        self.limit = read_limit(fields, "MaxConcurrency", maximum=2**63)
         self.tolerated = read_limit(fields, "ToleratedFailureCount")
         self.tolerated_percentage = read_limit(fields, "ToleratedFailurePercentage", fraction=True)
         label = fields.text("Label")

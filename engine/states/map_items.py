@@ -55,13 +55,15 @@ def number(
     )
 
 
-def read_limit(fields: Fields, name: str, *, fraction: bool = False) -> int | float | Expression | None:
+def read_limit(
+    fields: Fields, name: str, *, fraction: bool = False, maximum: int = MAX_ITEMS
+) -> int | float | Expression | None:
     """A limit in its fixed, path or expression form; two forms at once are a Problem."""
     fixed: int | float | Expression | None
     if fraction and isinstance(fields.raw(name), int | float):
         fixed = fields.number(name, maximum=100)
     else:
-        fixed = fields.integer_or_expression(name, maximum=MAX_ITEMS)
+        fixed = fields.integer_or_expression(name, maximum=maximum)
     by_path = fields.path(f"{name}Path")
     if fixed is not None and by_path is not None:
         fields.problem("both-forms", f"{name} and {name}Path exclude each other", f"{name}Path")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -347,12 +350,29 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         Engine(f"sqlite:///{tmp_path}/no/such/runs.db")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to read-only files")
-def test_a_read_only_database_is_named(tmp_path: Path) -> None:
-    Engine(f"sqlite:///{tmp_path}/runs.db").close()
-    (tmp_path / "runs.db").chmod(0o400)
-    with pytest.raises(StoreUnavailable, match="writable"):
-        Engine(f"sqlite:///{tmp_path}/runs.db")
+def test_a_read_only_database_is_named() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        Engine(f"sqlite:///{folder}/runs.db").close()
+        (folder / "runs.db").chmod(0o444)
+        folder.chmod(0o555)
+        with as_nobody(), pytest.raises(StoreUnavailable, match="writable"):
+            Engine(f"sqlite:///{folder}/runs.db")
+        folder.chmod(0o755)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's right to write to everything; for any other user nothing changes."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_a_locked_database_is_named_and_nothing_is_half_written(tmp_path: Path, monkeypatch: Any) -> None:
