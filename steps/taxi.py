@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine import StepContext, StepError, step
+from steps.bookings import money
 from steps.bookings.attempts import Attempts
 from steps.bookings.repository import out_of_step, repository
 from steps.bookings.requests import merged
@@ -37,7 +38,7 @@ def quote(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         raise StepError("Taxi.NoVehicles", f"no {request['vehicle_class']} is offered for that time and place")
     best = min(offers, key=lambda offer: int(offer["price"]["amount_minor"]))
     price, currency = best["price"]["amount_minor"], best["price"]["currency"]
-    ctx.note(f"{price} {currency} in minor units")
+    ctx.note(money.shown(price, currency))
     kept = ("quote_id", "price_type", "expires_at", "vehicle_class", "free_waiting_min", "eta_min", "cancellation")
     return {"amount_minor": price, "currency": currency, **{key: best[key] for key in kept if key in best}}
 

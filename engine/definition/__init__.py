@@ -33,9 +33,11 @@ def load(
     `steps` maps the names of the steps there are to the errors each declares; without it, steps are not checked.
     `file` names a text in messages; `type` is STANDARD or EXPRESS. Raises DefinitionError with every problem.
     """
-    machine, problems = read_machine(read_document(source, file=file), steps, type)
+    document = read_document(source, file=file)
+    machine, problems = read_machine(document, steps, type)
     if machine is None or any(problem.severity == "error" for problem in problems):
         raise DefinitionError(problems)
+    machine.file = document.file
     return machine
 
 

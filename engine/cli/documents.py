@@ -1,0 +1,73 @@
+"""What commands read from files: flows, rule files, inputs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from engine.definition import read_document
+from engine.definition.parser import read_machine
+from engine.definition.reader import read_text
+from engine.errors import DefinitionError, InvalidInput, Problem
+from engine.machine import StateMachine
+from engine.rules import load_rules
+from engine.step import StepRegistry
+from engine.values import JSON
+
+JSON_BEGINS: Final = ("{", "[", '"')
+
+
+def read_flow(path: str, registry: StepRegistry) -> tuple[StateMachine, list[Problem]]:
+    """The flow of a file, and its warnings. Raises DefinitionError, UsageError."""
+    refuse_folder(path)
+    machine, problems = read_machine(read_document(Path(path)), registry.names(), "STANDARD")
+    if machine is None or has_errors(problems):
+        raise DefinitionError(problems)
+    machine.file = path
+    return machine, problems
+
+
+def problems_of(path: str, registry: StepRegistry | None) -> list[Problem]:
+    """Every problem of a flow or rule file; steps are checked when they are known. Raises UsageError."""
+    refuse_folder(path)
+    try:
+        document = read_document(Path(path))
+        if isinstance(document.value, dict) and "rules" in document.value:
+            return list(load_rules(path).warnings)
+        return read_machine(document, None if registry is None else registry.names(), "STANDARD")[1]
+    except DefinitionError as refused:
+        return refused.problems
+
+
+def has_errors(problems: list[Problem]) -> bool:
+    """Whether the definition must not be used."""
+    return any(problem.severity == "error" for problem in problems)
+
+
+def refuse_folder(path: str) -> None:
+    """Raises UsageError for a folder."""
+    if os.path.isdir(path):
+        raise click.UsageError(f"{path} is a folder; name its files, as in {os.path.join(path, '*.yaml')}")
+
+
+def read_input(given: str | None) -> JSON:
+    """The input of an execution: a file, - for stdin, or JSON text. {} when none is given.
+
+    Raises DefinitionError with place and caret, InvalidInput when there is no such file.
+    """
+    if given is None:
+        return {}
+    if given == "-":
+        return read_text(sys.stdin.read(), file="stdin").value
+    if given.lstrip().startswith(JSON_BEGINS):
+        return read_text(given, file="--input").value
+    if not os.path.exists(given):
+        raise InvalidInput(
+            f"--input: there is no file {given!r}; give a file, - for stdin, or JSON text as '{{\"a\": 1}}'"
+        )
+    refuse_folder(given)
+    return read_document(Path(given)).value

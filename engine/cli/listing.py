@@ -1,0 +1,97 @@
+"""`engine list`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import click
+
+from engine.cli.options import common_options, json_option, store_exists, store_option
+from engine.cli.output import Output
+from engine.cli.style import STATUS_MARKS, Style, duration, one_line, table
+from engine.runtime.engine import Engine
+from engine.states.moments import format_timestamp
+from engine.stores import Summary
+
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _since(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """A moment: so long ago (90s, 15m, 1h, 2d, 1w), or a date with or without a time."""
+    if value is None:
+        return None
+    ago = re.fullmatch(r"(\d{1,9})([smhdw])", value)
+    try:
+        if ago is not None:
+            return datetime.now().astimezone() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+        return datetime.fromisoformat(value).astimezone()
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is no moment; write 90s, 15m, 1h, 2d, or a date such as 2026-05-04"
+        ) from None
+
+
+@click.command("list")
+@click.option(
+    "--status",
+    type=click.Choice(list(STATUS_MARKS), case_sensitive=False),
+    metavar="STATUS",
+    help=f"Only those with this status: {', '.join(STATUS_MARKS)}.",
+)
+@click.option("--since", callback=_since, metavar="1h|DATE", help="Only those that began since then.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
+@store_option
+@json_option
+@common_options
+def list_executions(status: str | None, since: datetime | None, limit: int, store: str, as_json: bool) -> None:
+    """List executions, the youngest first.
+
+    A running one is shown with the state that it is in, a failed one with its error.
+
+    \b
+    Examples:
+      engine list --since 1h
+      engine list --status FAILED --since 2026-05-04 --limit 20
+      engine list --json
+    """
+    found: Sequence[Summary] = ()
+    if store_exists(store):
+        with Engine(store) as engine:
+            found = engine.list(status=status, since=since, limit=limit)
+    output = Output()
+    if as_json:
+        output.json({"executions": [_summary_json(summary) for summary in found]})
+    elif found:
+        output.lines(summary_lines(found, output.style))
+    else:
+        Output(err=True).line(f"no executions in {store}" + (" match" if status or since else ""))
+
+
+def summary_lines(found: Sequence[Summary], style: Style) -> list[str]:
+    """The table of executions, with a head. Pure."""
+    rows = [["  NAME", "FLOW", "STATUS", "STARTED", "TOOK", ""]]
+    for summary in found:
+        rows.append(
+            [
+                f"  {one_line(summary.name)}",
+                one_line(summary.flow),
+                summary.status,
+                style.moment(summary.started),
+                "" if summary.stopped is None else duration(summary.stopped - summary.started),
+                one_line(summary.error or summary.state or ""),
+            ]
+        )
+    head, *lines = table(rows)
+    marks = [style.mark(STATUS_MARKS[summary.status]) + line[1:] for summary, line in zip(found, lines, strict=True)]
+    return [style.paint(head, "faint"), *marks]
+
+
+def _summary_json(summary: Summary) -> dict[str, Any]:
+    return {
+        **summary._asdict(),
+        "started": format_timestamp(summary.started),
+        "stopped": None if summary.stopped is None else format_timestamp(summary.stopped),
+    }
