@@ -10,7 +10,9 @@ help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 demo: $(BIN)/engine  ## run the booking of flows/examples/booking.json against the taxi simulator
-	MEMBER_REF_KEY=demo $(BIN)/python -m steps.simulator -- $(BIN)/engine run flows/booking.yaml --input flows/examples/booking.json
+	@rm -f demo.db demo.db-*
+	MEMBER_REF_KEY=demo $(BIN)/python -m steps.simulator -- $(BIN)/engine run flows/booking.yaml \
+		--input flows/examples/booking.json --store sqlite:///demo.db
 
 test: $(VENV)/dev    ## run all tests
 	$(BIN)/python -m pytest -q

@@ -5,6 +5,7 @@ Nothing is repeated here except once after a refused token: repeating is the flo
 
 from __future__ import annotations
 
+import atexit
 import json
 import threading
 import time
@@ -168,7 +169,9 @@ def _pooled(base: str) -> Any:
     """One pool of connections per taxi company, for the life of the process."""
     from steps.taxi_api.transport import new_client
 
-    return new_client()
+    client = new_client()
+    atexit.register(client.close)
+    return client
 
 
 def _read(response: Any, call: str) -> bytes:
