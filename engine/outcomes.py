@@ -25,10 +25,14 @@ class Resource:
 
     `uri` as written; `scheme` "step", "flow", "lambda", "activity" or "service"; `name` what is called;
     `service`/`action` as AWS writes them in history events; `pattern` "" (request-response), "sync", "sync:2" or
-    "waitForTaskToken"; `named` is how history events show it.
+    "waitForTaskToken". The history's names of a call, made once: `family` (LambdaFunction, Activity or Task) and
+    `shown`, the details that every event of the call has.
     """
 
-    __slots__ = ("action", "name", "named", "pattern", "scheme", "service", "uri")
+    __slots__ = (
+        "action", "failed", "family", "name", "pattern", "scheduled", "scheme", "service", "shown", "started",
+        "succeeded", "uri",
+    )  # fmt: skip
 
     def __init__(self, uri: str, scheme: str, name: str, service: str, action: str, pattern: str) -> None:
         self.uri = uri
@@ -37,7 +41,10 @@ class Resource:
         self.service = service
         self.action = action
         self.pattern = pattern
-        self.named: dict[str, JSON] = {"resource": action, "resourceType": service}
+        self.family = {"lambda": "LambdaFunction", "activity": "Activity"}.get(scheme, "Task")
+        self.shown: dict[str, JSON] = {"resource": action, "resourceType": service} if self.family == "Task" else {}
+        self.scheduled, self.started = f"{self.family}Scheduled", f"{self.family}Started"
+        self.succeeded, self.failed = f"{self.family}Succeeded", f"{self.family}Failed"
 
     @property
     def waits(self) -> bool:

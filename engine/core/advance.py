@@ -116,16 +116,15 @@ class Advance(Working):
         except ExecutionFailure as failure:
             self.evaluation_failed(frame, state, failure)
             return
-        match outcome:
-            case Call():
-                self.call(frame, state, outcome)
-            case Sleep():
-                frame.wait, frame.token, frame.due, frame.output = TIMER, self.token(), outcome.until, outcome.result
-                self.commands.append(StartTimer(f"{frame.path}#{frame.token}", outcome.until))
-            case Fork():
-                forks.begin_fork(self, frame, state, outcome)
-            case Failed():
-                self.fail(frame, outcome.error, outcome.cause)
+        if isinstance(outcome, Call):
+            self.call(frame, state, outcome)
+        elif isinstance(outcome, Sleep):
+            frame.wait, frame.token, frame.due, frame.output = TIMER, self.token(), outcome.until, outcome.result
+            self.commands.append(StartTimer(f"{frame.path}#{frame.token}", outcome.until))
+        elif isinstance(outcome, Fork):
+            forks.begin_fork(self, frame, state, outcome)
+        elif isinstance(outcome, Failed):
+            self.fail(frame, outcome.error, outcome.cause)
 
     def finish(
         self,

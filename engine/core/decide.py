@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Callable
+from typing import Any, Final
 
 from engine.core import forks, task_events
 from engine.core.advance import Advance
@@ -23,7 +24,7 @@ from engine.core.events import (
 )
 from engine.core.execution import ABORTED, CHILDREN, RETRY, ROOT, RUNNING, TASK, TIMED_OUT, TIMER, Execution, Frame
 from engine.core.matching import TIMEOUT
-from engine.machine import State, StateMachine
+from engine.machine import StateMachine
 from engine.outcomes import Resource
 from engine.states.map_ import Map
 from engine.states.map_items import READER_FAILED
@@ -47,45 +48,26 @@ def handle(run: Advance, event: Event) -> None:
 
     For an owner that keeps the working state from one event to the next and needs no decisions, as a simulation.
     """
-    execution = run.execution
-    if execution.status != RUNNING:
-        return
-    run.time = event.time
-    match event:
-        case TaskSucceeded() | TaskFailed() | TaskSubmitted() | TaskHeartbeat():
-            frame = _waiting(run, event.token)
-            if frame is not None and frame.wait == TASK:
-                _task(run, frame, event)
-        case TimerFired():
-            frame = _waiting(run, event.token)
-            if frame is not None:
-                _timer(run, frame, event)
-        case ExecutionStarted():
-            if not execution.events:
-                _start(run, event.time)
-        case ExecutionResumed():
-            _resume(run)
-        case DeadlineReached():
-            if execution.deadline is not None and event.time >= execution.deadline:
-                run.end(_root(run), TIMED_OUT, "ExecutionTimedOut")
-        case ExecutionStopped():
-            run.end(_root(run), ABORTED, "ExecutionAborted", error=event.error, cause=event.cause)
-        case _:
-            assert_never(event)
-    run.drain()
+    if run.execution.status == RUNNING:
+        run.time = event.time
+        HANDLERS[type(event)](run, event)
+        if run.ready:
+            run.drain()
 
 
-def _start(run: Advance, time: float) -> None:
+def _start(run: Advance, event: ExecutionStarted) -> None:
     execution, machine = run.execution, run.machine
-    execution.started = time
+    if execution.events:
+        return
+    execution.started = event.time
     if machine.timeout is not None:
-        execution.deadline = time + machine.timeout
+        execution.deadline = event.time + machine.timeout
     execution.events = 1
-    run.history.append((1, 0, time, "ExecutionStarted", {"input": execution.input}))
+    run.history.append((1, 0, event.time, "ExecutionStarted", {"input": execution.input}))
     run.begin()
 
 
-def _resume(run: Advance) -> None:
+def _resume(run: Advance, event: ExecutionResumed) -> None:
     """Ask again for everything that is waited for; a first run has nothing that could have been made before."""
     again = 1 if run.execution.runs else 0
     run.execution.runs += 1
@@ -98,6 +80,16 @@ def _resume(run: Advance) -> None:
             run.commands.append(StartTimer(f"{path}#{waiting.token}", waiting.wakes))
 
 
+def _deadline(run: Advance, event: DeadlineReached) -> None:
+    deadline = run.execution.deadline
+    if deadline is not None and event.time >= deadline:
+        run.end(_root(run), TIMED_OUT, "ExecutionTimedOut")
+
+
+def _stop(run: Advance, event: ExecutionStopped) -> None:
+    run.end(_root(run), ABORTED, "ExecutionAborted", error=event.error, cause=event.cause)
+
+
 def _root(run: Advance) -> Frame:
     """The root frame, its history going on after whatever happened last anywhere."""
     root = run.open(ROOT)
@@ -108,10 +100,19 @@ def _root(run: Advance) -> Frame:
 def _waiting(run: Advance, token: str) -> Frame | None:
     """The frame that waits for exactly this token, for changing."""
     path, _, number = token.partition("#")
-    frame = run.frame(path)
-    if frame is None or str(frame.token) != number or frame.wait not in (TASK, TIMER, RETRY):
+    changed = run.changed
+    frame = changed[path] if path in changed else run.execution.frames.get(path)
+    if frame is None or frame.token != int(number or 0) or frame.wait not in WAITING:
         return None
-    return run.open(path)
+    if path not in changed:
+        changed[path] = frame = frame.copy()
+    return frame
+
+
+def _called(run: Advance, token: str) -> Frame | None:
+    """The frame whose call has this token, for changing."""
+    frame = _waiting(run, token)
+    return frame if frame is not None and frame.wait == TASK else None
 
 
 def _resource(run: Advance, frame: Frame) -> Resource:
@@ -124,59 +125,75 @@ def _resource(run: Advance, frame: Frame) -> Resource:
 
 
 def _note_start(run: Advance, frame: Frame, resource: Resource, started: float | None) -> None:
-    """Write that the work began, with the time at which it did."""
-    kind, details = task_events.started(resource)
+    """Write that the work began, with the time at which it did; once, also where the first answer was a receipt."""
+    if "submitted" in frame.call:
+        return
+    details = task_events.started(resource)
     if started is None:
-        run.record(frame, kind, details)
+        run.record(frame, resource.started, details)
     else:
         moment, run.time = run.time, started
-        run.record(frame, kind, details)
+        run.record(frame, resource.started, details)
         run.time = moment
 
 
-def _task(run: Advance, frame: Frame, event: TaskSucceeded | TaskFailed | TaskSubmitted | TaskHeartbeat) -> None:
-    if isinstance(event, TaskHeartbeat):
+def _heartbeat(run: Advance, event: TaskHeartbeat) -> None:
+    frame = _called(run, event.token)
+    if frame is not None:
         limit = frame.call["heartbeat"]
         frame.beat = None if limit is None else event.time + limit
+
+
+def _submitted(run: Advance, event: TaskSubmitted) -> None:
+    frame = _called(run, event.token)
+    if frame is not None and "items" not in frame.call:
+        resource = _resource(run, frame)
+        _note_start(run, frame, resource, event.started)
+        frame.call = {**frame.call, "submitted": True}
+        run.record(frame, "TaskSubmitted", {**resource.shown, "output": event.output})
+
+
+def _succeeded(run: Advance, event: TaskSucceeded) -> None:
+    frame = _called(run, event.token)
+    if frame is None:
         return
     state = run.find[frame.state]
     if "items" in frame.call:
-        _items(run, frame, state, event)
+        frame.call = None
+        forks.spread(run, frame, state, event.output)
+        _go_on(run, frame)
         return
-    assert isinstance(state, Task)
-    resource = state.resource
-    if "submitted" not in frame.call:
-        _note_start(run, frame, resource, event.started)
-    if isinstance(event, TaskSucceeded):
-        kind, details = task_events.succeeded(resource, event.output)
-        if event.note is not None:
-            details["note"] = event.note
-        run.record(frame, kind, details)
-        run.settle(frame, state, event.output)
-    elif isinstance(event, TaskSubmitted):
-        frame.call = {**frame.call, "submitted": True}
-        run.record(frame, *task_events.submitted(resource, event.output))
+    resource = _resource(run, frame)
+    _note_start(run, frame, resource, event.started)
+    details = {**resource.shown, "output": event.output}
+    if event.note is not None:
+        details["note"] = event.note
+    run.record(frame, resource.succeeded, details)
+    run.settle(frame, state, event.output)
+
+
+def _failed(run: Advance, event: TaskFailed) -> None:
+    frame = _called(run, event.token)
+    if frame is None:
+        return
+    if "items" in frame.call:
+        frame.wait, frame.call = CHILDREN, None
+        run.fail(frame, READER_FAILED, event.cause or event.error, retry_after=event.retry_after)
     else:
+        resource = _resource(run, frame)
+        _note_start(run, frame, resource, event.started)
         kind, details = task_events.failed(resource, event.error, event.cause)
         if event.note is not None:
             details["note"] = event.note
         run.record(frame, kind, details)
         run.fail(frame, event.error, event.cause, retry_after=event.retry_after)
-        _go_on(run, frame)
-
-
-def _items(run: Advance, frame: Frame, state: State, event: TaskSucceeded | TaskFailed | TaskSubmitted) -> None:
-    """A Map's ItemReader has answered."""
-    if isinstance(event, TaskSucceeded):
-        frame.call = None
-        forks.spread(run, frame, state, event.output)
-    elif isinstance(event, TaskFailed):
-        frame.wait, frame.call = CHILDREN, None
-        run.fail(frame, READER_FAILED, event.cause or event.error, retry_after=event.retry_after)
     _go_on(run, frame)
 
 
-def _timer(run: Advance, frame: Frame, event: TimerFired) -> None:
+def _timer(run: Advance, event: TimerFired) -> None:
+    frame = _waiting(run, event.token)
+    if frame is None:
+        return
     wakes = frame.wakes
     if wakes is not None and event.time < wakes:
         return
@@ -192,8 +209,7 @@ def _timer(run: Advance, frame: Frame, event: TimerFired) -> None:
             frame.beat is not None and event.time >= frame.beat and (frame.due is None or frame.beat < frame.due)
         )
         resource = _resource(run, frame)
-        if "submitted" not in frame.call:
-            _note_start(run, frame, resource, event.started)
+        _note_start(run, frame, resource, event.started)
         run.record(frame, *task_events.failed(resource, TIMEOUT, None))
         run.fail(frame, TIMEOUT, None, heartbeat=heartbeat)
         _go_on(run, frame)
@@ -203,3 +219,18 @@ def _go_on(run: Advance, frame: Frame) -> None:
     """Let the frame run on if nothing parked it. Running a frame that is parked does nothing."""
     if frame.wait is None:
         run.ready.append(frame)
+
+
+WAITING: Final = (TASK, TIMER, RETRY)
+HANDLERS: Final[dict[type, Callable[[Advance, Any], None]]] = {
+    TaskSucceeded: _succeeded,
+    TaskFailed: _failed,
+    TaskSubmitted: _submitted,
+    TaskHeartbeat: _heartbeat,
+    TimerFired: _timer,
+    ExecutionStarted: _start,
+    ExecutionResumed: _resume,
+    DeadlineReached: _deadline,
+    ExecutionStopped: _stop,
+}
+"""What each event does. A test says that none is missing."""

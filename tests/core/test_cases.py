@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from engine import Outcome, StateMachine, load_flow
+from engine.core.decide import HANDLERS
+from engine.core.events import Event
 from engine.values import equal
 from tests.core import drivers
 
@@ -24,6 +26,10 @@ WAYS: dict[str, Callable[[StateMachine, Any, Any, str], Outcome]] = {
     "with adversaries": drivers.with_adversaries,
     "on sqlite": drivers.on_store("memory:"),
 }
+
+
+def test_decide_knows_every_event() -> None:
+    assert set(HANDLERS) == set(get_args(Event))
 
 
 @pytest.mark.parametrize("way", WAYS)
