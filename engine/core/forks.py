@@ -189,7 +189,8 @@ def fail_child(run: Runner, frame: Frame) -> Frame:
 
 def fail_apart(run: Runner, frame: Frame, error: str | None, cause: str | None) -> Frame | None:
     """A child execution of a distributed Map failed. None while that is tolerated, else the Map's frame."""
-    frame.wait, frame.input, frame.output = OVER, None, what(error, cause)
+    output = {key: value for key, value in (("Error", error), ("Cause", cause)) if value is not None}
+    frame.wait, frame.input, frame.output = OVER, None, output
     parent = run.open(frame.path.rpartition(".")[0])
     assert parent.fork is not None
     parent.fork = fork = parent.fork.copy()

@@ -181,12 +181,14 @@ class ItemBatcher:
         size = int(number("MaxInputBytesPerBatch", self.bytes, data, scope))
         common = {} if self.common is None else {"BatchInput": self.common.evaluate(data, scope)}
         batches: list[list[JSON]] = []
+        empty = len(dump({**common, "Items": []}).encode()) if size else 0
         weight = 0
         for item in items:
-            cost = len(dump(item).encode()) + 1 if size else 0
-            if not batches or len(batches[-1]) >= most or (size and weight + cost > size):
-                batches.append([])
-                weight = len(dump(common).encode()) if size else 0
-            batches[-1].append(item)
-            weight += cost
+            cost = len(dump(item).encode()) if size else 0
+            if not batches or len(batches[-1]) >= most or (size and weight + 1 + cost > size):
+                batches.append([item])
+                weight = empty + cost
+            else:
+                batches[-1].append(item)
+                weight += 1 + cost  # the comma
         return [{**common, "Items": batch} for batch in batches]

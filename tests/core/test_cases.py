@@ -9,15 +9,16 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from engine import Outcome, StateMachine, load_flow
+from engine import Outcome, StateMachine, load_flow, simulate
 from engine.core.decide import HANDLERS
 from engine.core.events import Event
+from engine.errors import TransitionLimitExceeded
 from engine.values import equal
 from tests.core import drivers
 
 FOLDER = Path(__file__).resolve().parents[1] / "cases"
 CASES = [
-    pytest.param(case, id=f"{path.stem}: {case['name']}")
+    (path.stem, case)
     for path in sorted(FOLDER.glob("*.yaml"))
     for case in yaml.safe_load(path.read_text(encoding="utf-8"))
 ]
@@ -32,8 +33,14 @@ def test_decide_knows_every_event() -> None:
     assert set(HANDLERS) == set(get_args(Event))
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("case", CASES)
+RUNS = [
+    pytest.param(case, way, id=f"{stem}: {case['name']}, {way}")
+    for stem, case in CASES
+    for way in case.get("only", WAYS)
+]
+
+
+@pytest.mark.parametrize(("case", "way"), RUNS)
 def test_case(case: dict[str, Any], way: str) -> None:
     machine = load_flow(case["flow"])
     outcome = WAYS[way](machine, case.get("input", {}), case.get("tasks"), "case")
@@ -50,9 +57,38 @@ def test_case(case: dict[str, Any], way: str) -> None:
     assert [event["id"] for event in history] == list(range(1, len(history) + 1))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(case, id=f"{stem}: {case['name']}") for stem, case in CASES])
 def test_every_way_ends_the_same(case: dict[str, Any]) -> None:
     machine = load_flow(case["flow"])
-    outcomes = [run(machine, case.get("input", {}), case.get("tasks"), "case") for run in WAYS.values()]
-    ends = [(found.status, found.output, found.error, found.cause) for found in outcomes]
-    assert ends[0] == ends[1] == ends[2]
+    runs = [WAYS[way](machine, case.get("input", {}), case.get("tasks"), "case") for way in case.get("only", WAYS)]
+    ends = [(found.status, found.output, found.error, found.cause) for found in runs]
+    assert all(end == ends[0] for end in ends)
+
+
+def test_a_history_that_is_full_ends_the_execution() -> None:
+    circle = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}}
+    circle["States"]["C"] = {"Type": "Succeed"}
+    circle["States"]["B"] = {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsPresent": True, "Next": "C"}],
+                             "Default": "A"}  # fmt: skip
+    outcome = simulate(load_flow(circle), {}, history_limit=1000)
+    assert (outcome.status, outcome.error) == ("FAILED", "States.Runtime")
+    assert outcome.cause == "The execution reached the maximum number of history events (1000)."
+
+
+def test_a_flow_without_an_end_and_without_a_limit_blows_the_last_fuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.core.advance.MAX_EVENTS", 100)
+    flow = {"StartAt": "A", "States": {"A": {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsPresent": True,
+            "Next": "C"}], "Default": "A"}, "C": {"Type": "Succeed"}}}  # fmt: skip
+    with pytest.raises(TransitionLimitExceeded):
+        simulate(flow, {}, history_limit=10**9)
+
+
+def test_a_child_execution_that_runs_in_circles_fails_for_its_own_history() -> None:
+    circle = {"StartAt": "A", "States": {"A": {"Type": "Choice", "Choices": [{"Variable": "$", "NumericEquals": 0,
+              "Next": "C"}], "Default": "A"}, "C": {"Type": "Succeed"}},
+              "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}  # fmt: skip
+    flow = {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": circle, "ToleratedFailureCount": 1,
+            "End": True}}}  # fmt: skip
+    outcome = simulate(flow, [1, 0], history_limit=60)
+    cause = "The execution reached the maximum number of history events (60)."
+    assert outcome.output == [{"Error": "States.Runtime", "Cause": cause}, 0]
