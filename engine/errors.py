@@ -100,8 +100,9 @@ class ExpressionSyntaxError(Exception):
 class ExecutionFailure(Exception):
     """A state failed with an ASL error name and a cause; the core turns it into Retry, Catch or the end.
 
-    `kind` "evaluation" marks failures of a query (AWS writes an `EvaluationFailed` event for them); `location` is then
-    the field, and `explain` False says that the cause is complete and gets no "An error occurred while…" in front.
+    `kind` "evaluation" marks failures of a query, "value" a value that its field cannot take: AWS writes an
+    `EvaluationFailed` event for both. `location` is then the field. `explain` False says that the cause is complete
+    and gets no "An error occurred while…" in front.
     """
 
     def __init__(
@@ -166,6 +167,10 @@ class ExecutionBusy(EngineError):
 
 class Conflict(EngineError):
     """The execution was changed by someone else since it was read; nothing was written."""
+
+
+class LeaseLost(EngineError):
+    """This process was given up for dead and others have taken over what it ran; nothing was written."""
 
 
 class InvalidInput(EngineError):

@@ -226,7 +226,12 @@ class Advance(Working):
                 f"An error occurred while executing the state '{state.name}' "
                 f"(entered at the event id #{frame.entered}). {cause}"
             )
-        if failure.kind == "evaluation":
+        if failure.kind != "state":
+            if failure.kind == "evaluation" and frame.last == frame.entered:
+                # As on AWS, the event follows the one before the state was entered.
+                frame.last = self.before(frame.entered)
+            if state.TYPE == "Map" and frame.wait is None and failure.location in (None, "Items"):
+                frame.wait = CHILDREN  # AWS writes MapStateFailed, though no iteration has begun
             details = {"error": error, "cause": cause, "location": failure.location, "state": state.name}
             self.record(frame, "EvaluationFailed", {key: value for key, value in details.items() if value is not None})
         self.fail(frame, error, cause)
@@ -248,7 +253,7 @@ class Advance(Working):
                 self.retry(frame, state, number, retry_after)
                 return
             if frame.wait == CHILDREN:
-                if isinstance(state, Map) and state.distributed:
+                if isinstance(state, Map) and state.distributed and (frame.fork or frame.call):
                     self.record(frame, "MapRunFailed", forks.what(error, cause))
                 self.drop_children(frame)
                 self.record(frame, f"{state.TYPE}StateFailed", None)

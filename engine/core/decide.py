@@ -159,7 +159,6 @@ def _succeeded(run: Advance, event: TaskSucceeded) -> None:
         return
     state = run.find[frame.state]
     if "items" in frame.call:
-        frame.call = None
         forks.spread(run, frame, state, event.output)
         _go_on(run, frame)
         return
@@ -177,7 +176,7 @@ def _failed(run: Advance, event: TaskFailed) -> None:
     if frame is None:
         return
     if "items" in frame.call:
-        frame.wait, frame.call = CHILDREN, None
+        frame.wait = CHILDREN
         run.fail(frame, READER_FAILED, event.cause or event.error, retry_after=event.retry_after)
     else:
         resource = _resource(run, frame)

@@ -223,7 +223,8 @@ class Execution:
     """One run. Treat as immutable; its owner calls `Decision.apply`.
 
     `events` is the id of the latest history event; `sequence` the latest token; `deadline` and the times are seconds
-    since the epoch; `runs` counts the processes that have taken it up. `frames` maps paths to frames.
+    since the epoch; `runs` counts the processes that have taken it up; `express`: of an Express
+    workflow. `frames` maps paths to frames.
     """
 
     __slots__ = (
@@ -231,6 +232,7 @@ class Execution:
         "deadline",
         "error",
         "events",
+        "express",
         "frames",
         "history_limit",
         "input",
@@ -252,6 +254,7 @@ class Execution:
         machine_id: str = "flow",
         history_limit: int = DEFAULT_HISTORY_LIMIT,
         runs: int = 0,
+        express: bool = False,
     ) -> None:
         self.name = name
         self.machine_id = machine_id
@@ -267,6 +270,7 @@ class Execution:
         self.sequence = 0
         self.history_limit = history_limit
         self.runs = runs
+        self.express = express
         self.frames: dict[str, Frame] = {}
 
     def copy(self) -> Execution:
@@ -286,6 +290,7 @@ class Execution:
         new.sequence = self.sequence
         new.history_limit = self.history_limit
         new.runs = self.runs
+        new.express = self.express
         new.frames = self.frames
         return new
 

@@ -96,7 +96,7 @@ def begin_fork(run: Runner, frame: Frame, state: State, fork: Fork, *, begun: bo
         tolerated = begin_map(run, frame, state, fork.count, fork.source, apart=fork.distributed)
     if tolerated is None:
         return
-    frame.wait, frame.token = CHILDREN, run.token()
+    frame.wait, frame.token, frame.call = CHILDREN, run.token(), None
     frame.fork = ForkProgress(fork)
     frame.fork.tolerated = tolerated
     if fork.count == 0:

@@ -83,7 +83,7 @@ class StateScope:
         execution, frame = self.frames.execution, self.frame
         context: dict[str, JSON] = {
             "Execution": {
-                "Id": f"{ARN}:execution:{execution.machine_id}:{execution.name}",
+                "Id": _arn(execution),
                 "Input": execution.input,
                 "StartTime": format_timestamp(execution.started),
                 "Name": execution.name,
@@ -126,3 +126,11 @@ class StateScope:
 def _item(index: int, value: JSON, keyed: bool) -> dict[str, JSON]:
     """Map.Item; an item of an object has its key beside its value."""
     return {"Index": index, **value} if keyed else {"Index": index, "Value": value}
+
+
+def _arn(execution: Execution) -> str:
+    """The execution's name as AWS would write it; that of an Express workflow has a part of its own for each run."""
+    if execution.express:
+        run = hashlib.sha256(execution.name.encode()).hexdigest()[:32]
+        return f"{ARN}:express:{execution.machine_id}:{execution.name}:{run}"
+    return f"{ARN}:execution:{execution.machine_id}:{execution.name}"

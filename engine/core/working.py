@@ -54,6 +54,10 @@ class Working:
         frame.last = number
         return number
 
+    def before(self, number: int) -> int:
+        """The id of the event before one of this decision."""
+        return next((event[1] for event in reversed(self.history) if event[0] == number), 0)
+
     def scope(self, frame: Frame) -> StateScope:
         """What expressions see in that frame."""
         return StateScope(self, frame, self.find[frame.state].retries)

@@ -122,14 +122,15 @@ def simulate(
     """Run a flow to its end, in memory and in virtual time.
 
     `definition`: a flow, a path, text or a dict. `tasks(call)` answers a task's raw result (JSON), or raises
-    StepError or TaskTimeout; without it, a Task answers its own arguments. `now`: the moment of the start. The same
-    arguments give the same outcome, event for event. Raises DefinitionError, InvalidInput.
+    StepError or TaskTimeout; without it, a Task answers its own arguments. `now`: the moment of the start. `type`:
+    STANDARD or EXPRESS. The same arguments give the same outcome, event for event. Raises DefinitionError, InvalidInput.
     """
     machine = definition if isinstance(definition, StateMachine) else load(definition)
     problem = check_json(input)
     if problem is not None:
         raise InvalidInput(f"the input is not JSON: {problem}")
-    execution = Execution(name or "simulation", {} if input is None else input, history_limit=history_limit)
+    given = {} if input is None else input
+    execution = Execution(name or "simulation", given, history_limit=history_limit, express=type == "EXPRESS")
     return _Simulation(machine, execution, tasks or _echo).run(EPOCH if now is None else now.timestamp())
 
 

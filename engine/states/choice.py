@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from engine.errors import ExecutionFailure, ExpressionSyntaxError
+from engine.errors import ExpressionSyntaxError
 from engine.machine import Fields, State, state_type
 from engine.outcomes import Failed, Goto, Outcome, Stages
-from engine.query import Evaluate, Scope
+from engine.query import Evaluate, Expression, Scope
 from engine.states.choice_operators import OPERATORS, compile_comparison
+from engine.states.results import language_of, unexpected
 from engine.states.stages import ASSIGN, OUTPUT, PATH_IO, rule_stages, state_stages
-from engine.values import JSON, dump, type_name
+from engine.values import JSON
 
 NO_MATCH = "Failed to transition out of the state. The state does not point to a next state."
 COMBINATIONS = ("And", "Or", "Not")
@@ -40,20 +41,20 @@ def _rule_schema() -> dict[str, JSON]:
 class Rule:
     """One choice rule: its condition, where it leads, its own stages."""
 
-    __slots__ = ("evaluate", "next", "source", "stages")
+    __slots__ = ("condition", "evaluate", "next", "stages")
 
-    def __init__(self, evaluate: Evaluate, target: str, stages: Stages, source: str | None) -> None:
+    def __init__(self, evaluate: Evaluate, target: str, stages: Stages, condition: Expression | None) -> None:
         self.evaluate = evaluate
         self.next = target
         self.stages = stages
-        self.source = source
+        self.condition = condition
 
 
 @state_type
 class Choice(State):
     """Goes to the state of the first rule that holds, else to Default. Without Default: States.NoChoiceMatched."""
 
-    __slots__ = ("default", "rules", "strict")
+    __slots__ = ("default", "language", "rules", "strict")
 
     TYPE = "Choice"
     REQUIRED = ("Choices",)
@@ -76,6 +77,7 @@ class Choice(State):
         self.retriers = self.catchers = ()
         self.stages = state_stages(fields)
         self.strict = not fields.by_path
+        self.language = language_of(fields)
         self.default = fields.state_name("Default")
         self.rules = [self._rule(entry) for entry in fields.objects("Choices", required=True)]
 
@@ -83,13 +85,13 @@ class Choice(State):
         fields.text("Comment")
         target = fields.state_name("Next", required=True)
         stages = rule_stages(fields, self.stages)
-        source = None
+        condition = None
         if fields.by_path:
             evaluate = _condition(fields)
         else:
-            evaluate, source = _expression_condition(fields)
+            evaluate, condition = _expression_condition(fields)
         fields.done()
-        return Rule(evaluate, target or "", stages, source)
+        return Rule(evaluate, target or "", stages, condition)
 
     def enter(self, data: JSON, scope: Scope) -> Outcome:
         for rule in self.rules:
@@ -97,13 +99,8 @@ class Choice(State):
             if holds is True:
                 return Goto(rule.next, data, rule.stages)
             if holds is not False and self.strict:
-                raise ExecutionFailure(
-                    "States.QueryEvaluationError",
-                    f"The expression '{rule.source}' specified for the field 'Condition' returned an unexpected result "
-                    f"type. Expected 'boolean', but was '{type_name(holds)}' for value: {dump(holds)}",
-                    kind="evaluation",
-                    location="Choices/Condition",
-                )
+                assert rule.condition is not None, "a literal condition is a boolean"
+                raise unexpected(self.language, rule.condition, "Choices/Condition", "boolean", holds)
         if self.default is None:
             return Failed("States.NoChoiceMatched", NO_MATCH)
         return Goto(self.default, data, self.stages)
@@ -119,13 +116,13 @@ def _never(data: JSON, scope: Scope) -> bool:
     return False
 
 
-def _expression_condition(fields: Fields) -> tuple[Evaluate, str | None]:
+def _expression_condition(fields: Fields) -> tuple[Evaluate, Expression | None]:
     """Condition of an expression language: `{% … %}`, or a literal boolean."""
     if isinstance(fields.raw("Condition"), bool):
         fixed = bool(fields.boolean("Condition"))
         return (lambda data, scope: fixed), None
     condition = fields.expression("Condition", required=True)
-    return (condition.evaluate, condition.source) if condition else (_never, None)
+    return (condition.evaluate, condition) if condition else (_never, None)
 
 
 def _condition(fields: Fields) -> Evaluate:

@@ -8,6 +8,7 @@ from engine.errors import ExecutionFailure
 from engine.machine import Fields, State, state_type
 from engine.outcomes import Failed, Outcome, Stages
 from engine.query import Expression, Scope
+from engine.states.results import language_of, unexpected
 from engine.values import JSON, type_name
 
 
@@ -15,7 +16,7 @@ from engine.values import JSON, type_name
 class Fail(State):
     """Ends the machine, or the branch or iteration it stands in, with an error name and a cause."""
 
-    __slots__ = ("cause", "error")
+    __slots__ = ("by_path", "cause", "error", "language")
 
     TYPE = "Fail"
     SCHEMA: ClassVar[dict[str, JSON]] = {
@@ -34,6 +35,7 @@ class Fail(State):
         self.next, self.end = None, True
         self.stages = Stages()
         self.retriers = self.catchers = ()
+        self.by_path, self.language = fields.by_path, language_of(fields)
         self.error = self._field(fields, "Error")
         self.cause = self._field(fields, "Cause")
 
@@ -55,4 +57,8 @@ class Fail(State):
         found = value.evaluate(data, scope)
         if isinstance(found, str):
             return found
-        raise ExecutionFailure("States.Runtime", f"The field '{field}' must be a string but was: {type_name(found)}")
+        if self.by_path:
+            raise ExecutionFailure(
+                "States.Runtime", f"The field '{field}' must be a string but was: {type_name(found)}"
+            )
+        raise unexpected(self.language, value, field, "string", found)

@@ -11,6 +11,7 @@ from engine.machine import Fields, State, StateMachine, state_type
 from engine.outcomes import Fork, Outcome
 from engine.query import Scope
 from engine.states.map_items import BATCHER_SCHEMA, READER_SCHEMA, ItemBatcher, ItemReader, number, read_limit
+from engine.states.results import QUERY_ERROR, language_of, unexpected
 from engine.states.stages import (
     CATCH_SCHEMA,
     FLOW_SCHEMA,
@@ -23,7 +24,7 @@ from engine.states.stages import (
     read_retriers,
     state_stages,
 )
-from engine.values import JSON, dump, type_name
+from engine.values import JSON, dump
 
 MACHINE: JSON = {"$ref": "#/$defs/Machine"}
 MAX_LABEL: Final = 40
@@ -39,8 +40,10 @@ class Map(State):
 
     __slots__ = (
         "batcher",
+        "by_path",
         "distributed",
         "items",
+        "language",
         "limit",
         "processor",
         "reader",
@@ -95,6 +98,7 @@ class Map(State):
     def __init__(self, name: str, fields: Fields) -> None:
         self.next, self.end = read_flow(fields)
         self.stages = state_stages(fields, selector=True, result_path=True)
+        self.by_path, self.language = fields.by_path, language_of(fields)
         self.processor = _read_processor(fields)
         config = self.processor.source.get("ProcessorConfig") if self.processor is not None else None
         self.distributed = isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED"
@@ -135,7 +139,7 @@ class Map(State):
         return self._fork(self.reader.items(answer, data, scope), data, scope)
 
     def _fork(self, items: JSON, data: JSON, scope: Scope) -> Fork:
-        keyed = isinstance(items, dict) and (self.items is not None or self.reader is not None)
+        keyed = isinstance(items, dict) and (self.reader is not None or (self.by_path and self.items is not None))
         if keyed:
             items = [{"Key": key, "Value": value} for key, value in items.items()]
         if not isinstance(items, list):
@@ -160,16 +164,14 @@ class Map(State):
         return max(int(allowed), int(share * count // 100))
 
     def _no_list(self, items: JSON) -> ExecutionFailure:
-        source = "$" if self.items is None else self.items.source
-        if self.items is None or source.startswith("$"):
+        """AWS's words, which differ by query language and by where the items should have come from."""
+        if self.by_path:
+            source = "$" if self.items is None else self.items.source
             return ExecutionFailure("States.Runtime", f'Reference path "{source}" must point to array.')
-        return ExecutionFailure(
-            "States.QueryEvaluationError",
-            f"The expression '{source}' specified for the field 'Items' returned an unexpected result type. "
-            f"Expected 'array', but was '{type_name(items)}' for value: {dump(items)}",
-            kind="evaluation",
-            location="Items",
-        )
+        if self.items is not None:
+            return unexpected(self.language, self.items, "Items", "array", items)
+        cause = f"Map state input must be an array but was: {dump(items)}"
+        return ExecutionFailure(QUERY_ERROR, cause, kind="evaluation")
 
     def machines(self) -> Sequence[StateMachine]:
         return (self.processor,) if self.processor is not None else ()

@@ -13,6 +13,7 @@ from engine.states.stages import FLOW_SCHEMA, OUTPUT, PATH_IO, read_flow, state_
 from engine.values import JSON, dump
 
 MAX_SECONDS = 99_999_999
+NO_TIMESTAMP = "does not reference a valid ISO-8601 extended offset date-time format string"
 FORMS = ("Seconds", "Timestamp", "SecondsPath", "TimestampPath")
 
 
@@ -65,36 +66,30 @@ class Wait(State):
 
     def enter(self, data: JSON, scope: Scope) -> Outcome:
         found = self.value.evaluate(data, scope) if isinstance(self.value, Expression) else self.value
-        now = parse_timestamp(scope.now) or 0.0
         if self.form.startswith("Seconds"):
-            return Sleep(now + self._seconds(found), data)
+            return Sleep((parse_timestamp(scope.now) or 0.0) + self._seconds(found), data)
         until = parse_timestamp(found)
         if until is None:
-            raise self._wrong(
-                "does not reference a valid ISO-8601 extended offset date-time format string", found, "is not a valid"
-            )
+            raise self._wrong("Timestamp", found, NO_TIMESTAMP, "cannot be parsed as an ISO-8601 extended offset "
+                              "date-time format string")  # fmt: skip
         return Sleep(until, data)
 
     def _seconds(self, found: JSON) -> float:
         if isinstance(found, bool) or not isinstance(found, int | float):
-            raise self._wrong("cannot be parsed as a long value", found, "must be a number")
+            raise self._wrong("Seconds", found, "cannot be parsed as a long value", "cannot be parsed as a long value")
         if isinstance(found, float) and not found.is_integer():
-            raise self._wrong("cannot be parsed as a long value", found, "must be an integer")
+            raise self._wrong("Seconds", found, "cannot be parsed as a long value", "cannot be parsed as a long value")
         if found < 0:
-            raise self._wrong("references a negative value", found, "must not be negative")
+            raise self._wrong("Seconds", found, "references a negative value", "has a negative value")
         if found > MAX_SECONDS:
-            raise self._wrong("references a value that is too large", found, f"must be at most {MAX_SECONDS}")
+            raise self._wrong("Seconds", found, "references a value that is too large", "has a value that is too large")
         return float(found)
 
-    def _wrong(self, by_path: str, found: JSON, otherwise: str) -> ExecutionFailure:
-        """AWS's words for a path, our words for an expression."""
-        source = self.value.source if isinstance(self.value, Expression) else ""
+    def _wrong(self, field: str, found: JSON, by_path: str, otherwise: str) -> ExecutionFailure:
+        """AWS's words: a parameter for a path, a field for an expression."""
         shown = found if isinstance(found, str) else dump(found)
-        if self.form.endswith("Path"):
-            return ExecutionFailure("States.Runtime", f"The {self.form} parameter {by_path}: {source} == {shown}")
-        return ExecutionFailure(
-            "States.QueryEvaluationError",
-            f"The value of the field '{self.form}' {otherwise}: {shown}",
-            kind="evaluation",
-            location=self.form,
-        )
+        if self.form.endswith("Path") and isinstance(self.value, Expression):
+            cause = f"The {self.form} parameter {by_path}: {self.value.source} == {shown}"
+            return ExecutionFailure("States.Runtime", cause)
+        cause = f"The {field} field {otherwise}: {shown}"
+        return ExecutionFailure("States.QueryEvaluationError", cause, kind="value", location=field)

@@ -1,0 +1,26 @@
+"""What to say when an expression gives a value of the wrong type. The words are AWS's, recorded for JSONata."""
+
+from __future__ import annotations
+
+from engine.errors import ExecutionFailure
+from engine.machine import Fields
+from engine.query import Expression
+from engine.values import JSON, dump, type_name
+
+QUERY_ERROR = "States.QueryEvaluationError"
+
+
+def unexpected(language: str, expression: Expression, field: str, expected: str, value: JSON) -> ExecutionFailure:
+    """`expression` of `language`, given for `field`, should have given a value of the JSON type `expected`."""
+    return ExecutionFailure(
+        QUERY_ERROR,
+        f"The {language} expression '{expression.source}' specified for the field '{field}' returned an unexpected "
+        f"result type. Expected '{expected}', but was '{type_name(value)}' for value: {dump(value)}",
+        kind="evaluation",
+        location=field,
+    )
+
+
+def language_of(fields: Fields) -> str:
+    """The name of the query language in which a state is written."""
+    return fields.language.name
