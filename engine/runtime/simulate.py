@@ -123,7 +123,9 @@ def simulate(
 
     `definition`: a flow, a path, text or a dict. `tasks(call)` answers a task's raw result (JSON), or raises
     StepError or TaskTimeout; without it, a Task answers its own arguments. `now`: the moment of the start. `type`:
-    STANDARD or EXPRESS. The same arguments give the same outcome, event for event. Raises DefinitionError, InvalidInput.
+    STANDARD or EXPRESS. The same arguments give the same outcome, event for event.
+
+    Raises DefinitionError, InvalidInput.
     """
     machine = definition if isinstance(definition, StateMachine) else load(definition)
     problem = check_json(input)
