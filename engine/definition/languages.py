@@ -62,8 +62,9 @@ class Unavailable:
 
     exportable = False
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, remedy: str | None = None) -> None:
         self.name = name
+        self.remedy = remedy or f"available are {', '.join(LANGUAGES)}"
 
     def expression(self, text: str, field: str) -> Expression:
         """Takes every text; the machine never runs."""
@@ -83,5 +84,10 @@ NAMES: Final = tuple(dict.fromkeys(("JSONPath", "JSONata", *LANGUAGES)))
 
 
 def find_language(name: str) -> QueryLanguage:
-    """The language of that name, or what stands in for it."""
-    return language(name) if name in LANGUAGES else Unavailable(name)
+    """The language of that name, or what stands in for it: it may rest on a package that is not installed."""
+    if name not in LANGUAGES:
+        return Unavailable(name)
+    try:
+        return language(name)
+    except ImportError as missing:
+        return Unavailable(name, str(missing))

@@ -82,7 +82,7 @@ def _doubt(
 
 def _written(value: JSON, pointer: Pointer, text: str) -> tuple[Pointer, int]:
     """The first string below a node that has this text in it, and where; the node itself when there is none."""
-    pattern = re.compile(rf"(?<![\w.$]){re.escape(text)}(?!\w)")
+    pattern = re.compile(rf"(?<![\w.]){re.escape(text)}(?!\w)")
     for where, found in _strings(value, pointer):
         if text in found and (place := pattern.search(found)):
             return where, place.start()

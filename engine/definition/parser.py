@@ -12,13 +12,13 @@ from typing import Final
 import engine.states  # noqa: F401  registers the state types
 from engine.definition import graph, lint, rules
 from engine.definition.fields import ObjectFields
-from engine.definition.languages import NAMES, find_language
+from engine.definition.languages import NAMES, Unavailable, find_language
 from engine.definition.reader import Document, Pointer
 from engine.definition.reading import Reading, Scope
 from engine.definition.wording import describe, shorten
 from engine.errors import Problem
 from engine.machine import STATE_TYPES, State, StateMachine
-from engine.query import LANGUAGES, QueryLanguage
+from engine.query import QueryLanguage
 from engine.values import JSON
 
 MAX_NAME: Final = 80
@@ -175,8 +175,8 @@ class _Parser:
 
     def _available(self, fields: ObjectFields, language: QueryLanguage) -> QueryLanguage:
         """Report a language that this engine lacks, once."""
-        if language.name not in LANGUAGES and language.name not in self.reading.unsupported:
+        if isinstance(language, Unavailable) and language.name not in self.reading.unsupported:
             self.reading.unsupported.add(language.name)
-            hint = f"available are {', '.join(LANGUAGES)}"
-            fields.problem("unsupported-language", f"{language.name} is not available here", "QueryLanguage", hint=hint)
+            said = f"{language.name} is not available here"
+            fields.problem("unsupported-language", said, "QueryLanguage", hint=language.remedy)
         return language

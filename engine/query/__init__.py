@@ -129,7 +129,11 @@ class TemplateSyntaxError(Exception):
         self.issues = issues
 
 
-LANGUAGES: Final = {"JSONPath": "engine.query.jsonpath", "JMESPath": "engine.query.jmespath"}
+LANGUAGES: Final = {
+    "JSONPath": "engine.query.jsonpath",
+    "JMESPath": "engine.query.jmespath",
+    "JSONata": "engine.query.jsonata",
+}
 """Where each language lives. They are imported when a definition first uses them."""
 
 

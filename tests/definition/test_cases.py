@@ -20,7 +20,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
-ELSEWHERE = {"too-large", "not-json", "too-many-problems"}
+ELSEWHERE = {"unsupported-language", "too-large", "not-json", "too-many-problems"}
 """Codes whose cases are no text of a few lines; they are in test_reader.py and test_definition.py."""
 
 

@@ -19,6 +19,7 @@ from engine.definition import load, read_document, validate
 from engine.definition.reading import MAX_COMPARED
 from engine.errors import DefinitionError
 from engine.machine import STATE_TYPES
+from engine.query import language
 
 FLOW = """\
 Comment: a booking
@@ -238,3 +239,16 @@ def test_mutated_texts_never_raise(place: int, removed: int, added: str) -> None
 def test_random_texts_never_raise(text: str) -> None:
     validate(text + "\n")
     validate("{" + text)
+
+
+def test_a_language_whose_package_is_not_installed_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise ImportError("JSONata needs the package jlens: pip install 'booking-orchestrator[jsonata]'")
+
+    monkeypatch.setattr("engine.definition.languages.language", lambda name: missing(name) if name == "JSONata" else
+                        language(name))  # fmt: skip
+    flow = {"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "Output": "{% $x %}",
+            "End": True}}}  # fmt: skip
+    (problem,) = validate(flow)
+    assert (problem.code, problem.severity) == ("unsupported-language", "error")
+    assert "pip install" in str(problem.hint)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from engine.errors import ExecutionFailure, ExpressionSyntaxError
-from engine.query import Evaluate, Expression, Scope, SyntaxIssue, TemplateSyntaxError
+from engine.query import Evaluate, Expression, Scope
 from engine.query.jmespath.compiler import Compiled, Path, compile_text
 from engine.query.jmespath.evaluation import EvaluationError
-from engine.values import JSON, dump
-
-Pointer = tuple[str | int, ...]
+from engine.query.template import compile_template
+from engine.values import JSON
 
 
 class JMESPath:
@@ -31,16 +30,11 @@ class JMESPath:
             mistake.offset += start + len(inner) - len(inner.lstrip())
             raise
         references = frozenset(map(written, compiled.paths))
-        return Expression(text, _evaluate(compiled, inner.strip(), field), references)
+        return Expression(inner.strip(), _evaluate(compiled, inner.strip(), field), references)
 
     def template(self, value: JSON, field: str) -> Expression:
         """Compile a template; parts without expressions are shared, not copied. Raises TemplateSyntaxError."""
-        issues: list[SyntaxIssue] = []
-        references: set[str] = set()
-        evaluate = self._part(value, field, (), issues, references)
-        if issues:
-            raise TemplateSyntaxError(issues)
-        return Expression(dump(value), evaluate or (lambda data, scope: value), frozenset(references))
+        return compile_template(self, value, field)
 
     def is_expression(self, value: JSON) -> bool:
         """Whether a value is a string `{% … %}`, blanks around it allowed."""
@@ -48,32 +42,6 @@ class JMESPath:
             return False
         text = value.strip()
         return len(text) >= 4 and text.startswith("{%") and text.endswith("%}")
-
-    def _part(
-        self, value: JSON, field: str, pointer: Pointer, issues: list[SyntaxIssue], references: set[str]
-    ) -> Evaluate | None:
-        """The closure of one part of a template, None when nothing in it is to be evaluated."""
-        if isinstance(value, dict):
-            fields = [
-                (key, item, self._part(item, f"{field}/{key}", (*pointer, key), issues, references))
-                for key, item in value.items()
-            ]
-            return _object(fields) if any(part for _, _, part in fields) else None
-        if isinstance(value, list):
-            items = [
-                (item, self._part(item, f"{field}[{place}]", (*pointer, place), issues, references))
-                for place, item in enumerate(value)
-            ]
-            return _array(items) if any(part for _, part in items) else None
-        if not self.is_expression(value):
-            return None
-        try:
-            expression = self.expression(value, field)
-        except ExpressionSyntaxError as mistake:
-            issues.append(SyntaxIssue(pointer, mistake.message, mistake.offset, mistake.hint))
-            return None
-        references.update(expression.references)
-        return expression.evaluate
 
 
 LANGUAGE: Final = JMESPath()
@@ -103,11 +71,3 @@ def _evaluate(compiled: Compiled, text: str, field: str) -> Evaluate:
             ) from failure
 
     return evaluate
-
-
-def _object(fields: list[tuple[str, JSON, Evaluate | None]]) -> Evaluate:
-    return lambda data, scope: {key: item if part is None else part(data, scope) for key, item, part in fields}
-
-
-def _array(items: list[tuple[JSON, Evaluate | None]]) -> Evaluate:
-    return lambda data, scope: [item if part is None else part(data, scope) for item, part in items]

@@ -1,0 +1,122 @@
+"""The functions that AWS adds to JSONata.
+
+Source: AWS Step Functions, "Transforming data with JSONata", "JSONata functions provided by Step Functions". An
+argument that is undefined arrives as None and makes the result undefined, which is None too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from engine.query.jsonata.program import MAX_ITEMS, Chance, FunctionError
+from engine.values import JSON, canonical, check_json
+
+Implementation = Callable[..., Any]
+
+ALGORITHMS: Final = {
+    "MD5": "md5",
+    "SHA-1": "sha1",
+    "SHA-256": "sha256",
+    "SHA-384": "sha384",
+    "SHA-512": "sha512",
+}
+
+NULL: Final = object()
+"""What a function returns for null, since None is undefined."""
+
+
+class Function(NamedTuple):
+    """A function: its JSONata signature, which the library checks, and what it does."""
+
+    signature: str
+    call: Implementation
+
+
+def partition(array: list[JSON] | None, size: float | None) -> JSON:
+    """`$partition([1, 2, 3], 2)` is `[[1, 2], [3]]`."""
+    if array is None or size is None:
+        return None
+    if size != int(size) or size < 1:
+        raise FunctionError("$partition: the size of a chunk must be a positive integer")
+    step = int(size)
+    return [array[start : start + step] for start in range(0, len(array), step)]
+
+
+def range_(first: float | None, last: float | None, step: float | None) -> JSON:
+    """`$range(1, 9, 2)` is `[1, 3, 5, 7, 9]`. It is a sequence: one number stands alone, none is undefined (AWS)."""
+    if first is None or last is None or step is None:
+        return None
+    if step == 0:
+        raise FunctionError("$range: the step must not be 0")
+    steps = (last - first) / step
+    if steps >= MAX_ITEMS:
+        raise FunctionError(f"$range: the result would have more than {MAX_ITEMS} items")
+    numbers = [first + place * step for place in range(int(steps) + 1)] if steps >= 0 else []
+    return numbers if len(numbers) > 1 else next(iter(numbers), None)
+
+
+def hash_(text: str | None, algorithm: str | None) -> JSON:
+    """`$hash("data", "SHA-256")`: the digest of the text in UTF-8, in hexadecimal digits."""
+    if text is None or algorithm is None:
+        return None
+    if algorithm not in ALGORITHMS:
+        raise FunctionError(f"$hash: the algorithm must be one of {', '.join(ALGORITHMS)}")
+    return hashlib.new(ALGORITHMS[algorithm], text.encode(), usedforsecurity=False).hexdigest()
+
+
+def parse(text: str | None) -> JSON:
+    """`$parse("[1]")` is `[1]`: what stands in for `$eval` where JSON text is to be read."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise FunctionError("$parse: the text is not JSON") from None
+    problem = check_json(value)
+    if problem:
+        raise FunctionError(f"$parse: the text is not JSON: {problem}")
+    return NULL if value is None else value
+
+
+FUNCTIONS: Final[Mapping[str, Function]] = {
+    "partition": Function("<an>", partition),
+    "range": Function("<nnn>", range_),
+    "hash": Function("<ss>", hash_),
+    "parse": Function("<s>", parse),
+}
+"""The functions whose result rests on their arguments alone."""
+
+DRAWING: Final = frozenset({"random", "uuid", "shuffle"})
+"""Names of the functions that draw random numbers."""
+
+CLOCKED: Final = frozenset({"now", "millis", "toMillis"})
+"""Names of the functions that read the clock. `$toMillis` takes the day from it when the text has only a time."""
+
+ADDED: Final = frozenset(FUNCTIONS) | {"random", "uuid"}
+"""Names of the functions that JSONata does not have, or not in that form."""
+
+
+def drawing(chance: Chance) -> dict[str, Implementation]:
+    """`$random` with an optional seed and `$uuid`, drawn from one generator; they check their arguments themselves."""
+
+    def random_(seed: float | None = None, *more: JSON) -> JSON:
+        if more or isinstance(seed, bool) or not isinstance(seed, int | float | None):
+            place = 2 if more else 1
+            raise FunctionError(f'T0410: Argument {place} of function "random" does not match function signature')
+        if seed is None:
+            return chance.random()
+        # The same number for the same seed, on every platform: 53 bits of a digest, as a double holds them.
+        digest = hashlib.sha256(canonical(seed).encode()).digest()
+        return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+    def uuid(*none: JSON) -> JSON:
+        if none:
+            raise FunctionError('T0410: Argument 1 of function "uuid" does not match function signature')
+        bits = f"{chance.getrandbits(128):032x}"
+        variant = "89ab"[int(bits[16], 16) & 3]
+        return f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-{variant}{bits[17:20]}-{bits[20:]}"
+
+    return {"random": random_, "uuid": uuid}

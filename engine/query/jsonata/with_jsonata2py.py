@@ -1,0 +1,93 @@
+"""JSONata by jsonata2py 0.1, a compiler to Python: the fallback.
+
+Its built-in functions cannot be replaced, so those that read a clock or draw numbers are hidden by variables of the
+same name: `($now := …; expression)`. It has a time limit only: neither steps nor memory are counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import jsonata2py
+from jsonata2py import MISSING
+
+from engine.errors import ExpressionSyntaxError
+from engine.query.jsonata.functions import FUNCTIONS, NULL, Implementation, drawing
+from engine.query.jsonata.program import TIMEOUT, UNDEFINED, UNSUPPORTED, Chance, EvaluationError, Path
+from engine.values import JSON, check_json
+
+HIDDEN: Final = {
+    "now": "$now := function($picture, $zone) { $fromMillis($__millis, $picture, $zone) }; ",
+    "millis": "$millis := function() { $__millis }; ",
+    "random": "$random := $__random; ",
+    "shuffle": "$shuffle := $__shuffle; ",
+}
+"""What hides each built-in function that is not the same on every evaluation."""
+
+_POSITION: Final = re.compile(r" \(position (\d+)\)$")
+
+
+def compile_program(text: str, names: frozenset[str]) -> Jsonata2pyProgram:
+    """Compile an expression that uses these variables and functions. Raises ExpressionSyntaxError."""
+    _compiled(text)
+    hidden = "".join(HIDDEN[name] for name in sorted(names & HIDDEN.keys()))
+    return Jsonata2pyProgram(_compiled(f"({hidden}{text})") if hidden else _compiled(text), names)
+
+
+def _compiled(text: str) -> jsonata2py.CompiledExpression:
+    try:
+        return jsonata2py.compile(text)
+    except Exception as mistake:  # beside its own errors the package leaks IndexError and others on malformed text
+        place = _POSITION.search(str(mistake))
+        message = _POSITION.sub("", str(mistake)) or "not a JSONata expression"
+        raise ExpressionSyntaxError(message, int(place[1]) if place else 0) from mistake
+
+
+class Jsonata2pyProgram:
+    """A compiled expression, see `engine.query.jsonata.program.Program`."""
+
+    __slots__ = ("_expression", "context", "paths")
+
+    def __init__(self, expression: jsonata2py.CompiledExpression, names: frozenset[str]) -> None:
+        self._expression = expression
+        expression.set_timeout(round(TIMEOUT * 1000))
+        # The library does not tell which names are variables of the flow, so only $states is named.
+        self.paths: frozenset[Path] = frozenset({("states",)} if "states" in names else ())
+        self.context: frozenset[str] | None = None
+
+    def evaluate(self, values: Mapping[str, JSON], chance: Chance | None, now: str | None) -> JSON:
+        """The value, see `Program`. Raises EvaluationError."""
+        given = jsonata2py.JsonataBindings()
+        for name, function in FUNCTIONS.items():
+            given.bind_function(name, _host(function.call))
+        if chance is not None:
+            drawn = drawing(chance)
+            given.bind_function("uuid", _host(drawn["uuid"])).bind_function("__random", _host(drawn["random"]))
+            given.bind_function("__shuffle", lambda items: sorted(items, key=lambda item: chance.random()))
+        if now is not None:
+            given.bind_value("__millis", round(datetime.fromisoformat(now).timestamp() * 1000))
+        for name, value in values.items():
+            given.bind_value(name, value)
+        try:
+            found = self._expression.evaluate(MISSING, given)
+        except jsonata2py.JsonataError as failure:
+            raise EvaluationError.thrown(failure.error_code, failure.message) from failure
+        if found is MISSING:
+            raise EvaluationError(UNDEFINED)
+        problem = check_json(found)
+        if problem is not None:
+            raise EvaluationError(UNSUPPORTED)
+        return found
+
+
+def _host(function: Implementation) -> Implementation:
+    """The library tells undefined from null by MISSING and None; the functions by None and NULL."""
+
+    def call(*arguments: Any) -> Any:
+        found = function(*(None if argument is MISSING else argument for argument in arguments))
+        return MISSING if found is None else None if found is NULL else found
+
+    return call
