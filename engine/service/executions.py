@@ -1,0 +1,226 @@
+"""Executions: start, describe, list, stop, and their histories."""
+
+from __future__ import annotations
+
+import math
+import random
+import uuid
+from typing import Any
+
+from engine.core.events import ExecutionStopped
+from engine.core.execution import RUNNING, SUCCEEDED, Execution
+from engine.core.history import details_key, render
+from engine.service import arns
+from engine.service.driver import Driver
+from engine.service.errors import invalid, named, unsupported_type
+from engine.service.json_text import NotJson, read
+from engine.service.machines import Params, facts
+from engine.service.paging import page
+from engine.service.records import Alias, Machine, Records, Revision, Run, Version, moment
+from engine.values import JSON, dump, equal
+
+DATA = ("input", "output", "parameters")
+"""Details of events that are left away where execution data is not asked for."""
+
+
+def start_execution(records: Records, driver: Driver, params: Params) -> dict[str, Any]:
+    """StartExecution. A running execution of the same name and input is answered again."""
+    machine, _, _ = records.qualified(params["stateMachineArn"])
+    data = _input(params)
+    name = params.get("name")
+    if name is not None:
+        arns.check_name(name)
+        known = records.runs.get(arns.make(arns.EXECUTION, machine.name, name))
+        if known is not None and machine.kind == "STANDARD":
+            if known.execution.status != RUNNING or not equal(known.execution.input, data):
+                raise named("ExecutionAlreadyExists", "Execution Already Exists", known.arn)
+            return _started(known)
+    run = _create(records, params, data)
+    if machine.kind == "STANDARD":
+        records.runs[run.arn] = run
+    driver.start(run)
+    return _started(run)
+
+
+def start_sync_execution(records: Records, driver: Driver, params: Params) -> Run:
+    """StartSyncExecution up to where it waits; see `sync_answer`."""
+    machine, _, _ = records.qualified(params["stateMachineArn"])
+    if machine.kind != "EXPRESS":
+        raise unsupported_type()
+    if "name" in params:
+        arns.check_name(params["name"])
+    run = _create(records, params, _input(params))
+    driver.start(run)
+    return run
+
+
+def sync_answer(run: Run, params: Params) -> dict[str, Any]:
+    """The answer to StartSyncExecution, once the execution has ended."""
+    answer = _outcome(run, params.get("includedData"))
+    stopped = run.execution.stopped or run.execution.started
+    answer["billingDetails"] = {
+        "billedMemoryUsedInMB": 64,
+        "billedDurationInMilliseconds": max(100, 100 * math.ceil((stopped - run.execution.started) * 10)),
+    }
+    return answer
+
+
+def describe_execution(records: Records, params: Params) -> dict[str, Any]:
+    """DescribeExecution."""
+    run = records.run(params["executionArn"])
+    return {**_outcome(run, params.get("includedData")), **_route(run), **_redrive(run)}
+
+
+def describe_machine_for_execution(records: Records, params: Params) -> dict[str, Any]:
+    """DescribeStateMachineForExecution: the state machine as it was when the execution started."""
+    run = records.run(params["executionArn"])
+    return {
+        "stateMachineArn": run.machine.arn,
+        "updateDate": moment(run.revision.updated),
+        **facts(run.machine, run.revision, params.get("includedData")),
+    }
+
+
+def list_executions(records: Records, params: Params) -> dict[str, Any]:
+    """ListExecutions, the youngest first: those that run by their start, the others by their end."""
+    if ("stateMachineArn" in params) == ("mapRunArn" in params):
+        raise invalid("Must specify exactly one of stateMachineArn and mapRunArn")
+    if "mapRunArn" in params:
+        arns.parse(params["mapRunArn"], arns.MAP_RUN)
+        return {"executions": []}
+    machine, version, alias = records.qualified(params["stateMachineArn"])
+    if machine.kind != "STANDARD":
+        raise unsupported_type()
+    status = params.get("statusFilter")
+    runs = [
+        run
+        for run in records.runs.values()
+        if run.machine.arn == machine.arn
+        and (version is None or run.version == version.arn)
+        and (alias is None or run.alias == alias.arn)
+        and status in (None, run.execution.status)
+        and params.get("redriveFilter") != "REDRIVEN"
+    ]
+    runs.reverse()
+    runs.sort(key=lambda run: run.execution.stopped or run.execution.started, reverse=True)
+    found, more = page(runs, "ListExecutions", params)
+    return {"executions": [_summary(run) for run in found], **more}
+
+
+def stop_execution(records: Records, driver: Driver, params: Params) -> dict[str, Any]:
+    """StopExecution; one that has ended stays as it is."""
+    run = records.run(params["executionArn"])
+    if run.execution.status == RUNNING:
+        driver.feed(run, ExecutionStopped(driver.clock.now(), params.get("error"), params.get("cause")))
+    return {"stopDate": moment(run.execution.stopped or driver.clock.now())}
+
+
+def execution_history(records: Records, params: Params) -> dict[str, Any]:
+    """GetExecutionHistory."""
+    run = records.run(params["executionArn"])
+    entries = run.history[::-1] if params.get("reverseOrder") else run.history
+    found, more = page(entries, "GetExecutionHistory", params)
+    events = render(found)
+    if params.get("includeExecutionData") is False:
+        for event in events:
+            details = event.get(details_key(event["type"]), {})
+            for name in DATA:
+                details.pop(name, None)
+    return {"events": events, **more}
+
+
+# -- making one ------------------------------------------------------------------------------------------------------
+
+
+def _input(params: Params) -> JSON:
+    text = params.get("input", "{}")
+    subject = "Invalid State Machine Execution Input"
+    if not text.strip():
+        raise named("InvalidExecutionInput", subject, "Invalid execution input.")
+    try:
+        return read(text)
+    except NotJson as wrong:
+        raise named("InvalidExecutionInput", subject, wrong.message) from None
+
+
+def _create(records: Records, params: Params, data: JSON) -> Run:
+    machine, version, alias = records.qualified(params["stateMachineArn"])
+    if alias is not None:
+        version = _choose(machine, alias)
+    name = params.get("name") or str(uuid.uuid4())
+    if machine.kind == "EXPRESS":
+        arn = arns.make(arns.EXPRESS, machine.name, name, str(uuid.uuid4()))
+    else:
+        arn = arns.make(arns.EXECUTION, machine.name, name)
+    execution = Execution(name, data, machine_id=machine.name)
+    run = Run(
+        arn, machine, _revision(machine, version), execution, params.get("input", "{}"), params.get("traceHeader")
+    )
+    run.version = version.arn if version is not None else None
+    run.alias = alias.arn if alias is not None else None
+    return run
+
+
+def _choose(machine: Machine, alias: Alias) -> Version:
+    """One of the alias's versions, drawn by their weights."""
+    arn = random.choices(list(alias.routes), list(alias.routes.values()))[0]
+    return machine.versions[int(arns.parse(arn, arns.STATE_MACHINE).qualifier)]
+
+
+def _revision(machine: Machine, version: Version | None) -> Revision:
+    return machine.revision if version is None else version.revision
+
+
+# -- telling of one --------------------------------------------------------------------------------------------------
+
+
+def _started(run: Run) -> dict[str, Any]:
+    return {"executionArn": run.arn, "startDate": moment(run.execution.started)}
+
+
+def _outcome(run: Run, included: str | None) -> dict[str, Any]:
+    """Names, times, status, and what went in and came out."""
+    execution = run.execution
+    whole = included != "METADATA_ONLY"
+    answer: dict[str, Any] = {
+        "executionArn": run.arn,
+        "stateMachineArn": run.machine.arn,
+        "name": run.name,
+        "status": execution.status,
+        "startDate": moment(execution.started),
+    }
+    if execution.stopped is not None:
+        answer["stopDate"] = moment(execution.stopped)
+    if whole:
+        answer |= {"input": run.input, "inputDetails": {"included": True}}
+    if whole and execution.status == SUCCEEDED:
+        answer |= {"output": dump(execution.output), "outputDetails": {"included": True}}
+    told = {"error": execution.error, "cause": execution.cause, "traceHeader": run.trace}
+    return answer | {key: value for key, value in told.items() if value is not None}
+
+
+def _route(run: Run) -> dict[str, Any]:
+    """The version and alias that the execution was started by."""
+    found = {"stateMachineVersionArn": run.version, "stateMachineAliasArn": run.alias}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _redrive(run: Run) -> dict[str, Any]:
+    """Nothing can be redriven here, whatever AWS would do."""
+    reason = f"Execution is {run.execution.status} and cannot be redriven"
+    return {"redriveCount": 0, "redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    """One execution in a list."""
+    execution = run.execution
+    answer = {
+        "executionArn": run.arn,
+        "stateMachineArn": run.machine.arn,
+        "name": run.name,
+        "status": execution.status,
+        "startDate": moment(execution.started),
+        "redriveCount": 0,
+        **_route(run),
+    }
+    return answer if execution.stopped is None else {**answer, "stopDate": moment(execution.stopped)}

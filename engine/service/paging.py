@@ -1,0 +1,50 @@
+"""Pages of a list. A token says where the next page begins, and of which list: it fits no other."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from engine.service.errors import ApiError, named
+from engine.values import canonical
+
+Item = TypeVar("Item")
+
+DEFAULT: Final = 100
+
+
+def page(items: Sequence[Item], operation: str, params: Mapping[str, Any]) -> tuple[Sequence[Item], dict[str, str]]:
+    """The page that the parameters ask for, and `{"nextToken"}` when there is more. Raises InvalidToken."""
+    most = params.get("maxResults") or DEFAULT
+    start = _start(params["nextToken"], operation, params) if "nextToken" in params else 0
+    found = items[start : start + most]
+    if start + most >= len(items):
+        return found, {}
+    return found, {"nextToken": _token(start + most, operation, params)}
+
+
+def _mark(operation: str, params: Mapping[str, Any]) -> str:
+    """What a token must fit: the operation and its parameters, but for the page itself."""
+    rest = {name: value for name, value in params.items() if name not in ("nextToken", "maxResults")}
+    return hashlib.sha256(canonical([operation, rest]).encode()).hexdigest()[:16]
+
+
+def _token(start: int, operation: str, params: Mapping[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([start, _mark(operation, params)]).encode()).decode()
+
+
+def _start(token: str, operation: str, params: Mapping[str, Any]) -> int:
+    try:
+        start, mark = json.loads(base64.urlsafe_b64decode(token))
+    except (ValueError, TypeError):
+        raise _bad_token() from None
+    if mark != _mark(operation, params) or not isinstance(start, int) or start < 0:
+        raise _bad_token()
+    return start
+
+
+def _bad_token() -> ApiError:
+    return named("InvalidToken", "Invalid Token", "Invalid token")

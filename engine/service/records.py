@@ -1,0 +1,189 @@
+"""What the service remembers: state machines with their revisions, versions and aliases, activities, executions.
+
+Kept in memory for now, in plain dicts of one object: everything is gone when the process ends. The rest of the service
+reaches them through `Records` only, under its `lock`; a durable form would take the place of this class.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.core.events import HistoryEvent
+from engine.core.execution import Execution
+from engine.machine import StateMachine
+from engine.service import arns
+from engine.service.errors import no_activity, no_execution, no_machine
+from engine.values import JSON
+
+
+def moment(seconds: float) -> datetime:
+    """A time as boto3 gives it."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+class Revision:
+    """What an update can change of a state machine: one immutable state of it. `id` is None for the first one."""
+
+    def __init__(self, identity: str | None, machine: StateMachine, settings: dict[str, Any], updated: float) -> None:
+        self.id = identity
+        self.machine = machine
+        self.settings = settings
+        self.updated = updated
+        self.references: dict[str, list[str]] = {}
+
+    @property
+    def definition(self) -> str:
+        """The text as it was sent."""
+        text: str = self.settings["definition"]
+        return text
+
+
+class Version:
+    """A published revision."""
+
+    def __init__(self, arn: str, number: int, revision: Revision, description: str | None, created: float) -> None:
+        self.arn = arn
+        self.number = number
+        self.revision = revision
+        self.description = description
+        self.created = created
+
+
+class Alias:
+    """A name for one or two versions. `routes` maps the ARNs of versions to their weights, 100 in all."""
+
+    def __init__(self, arn: str, name: str, routes: dict[str, int], description: str | None, created: float) -> None:
+        self.arn = arn
+        self.name = name
+        self.routes = routes
+        self.description = description
+        self.created = self.updated = created
+
+
+class Machine:
+    """A state machine. `request` is what it was created with, to recognise a repeated CreateStateMachine."""
+
+    def __init__(self, arn: str, name: str, kind: str, revision: Revision, request: dict[str, Any]) -> None:
+        self.arn = arn
+        self.name = name
+        self.kind = kind
+        self.revision = revision
+        self.request = request
+        self.created = revision.updated
+        self.versions: dict[int, Version] = {}
+        self.published = 0
+        self.aliases: dict[str, Alias] = {}
+
+
+class Activity:
+    """An activity: work waits in `tasks` (tokens) until a worker asks for it."""
+
+    def __init__(self, arn: str, name: str, created: float, encryption: dict[str, Any]) -> None:
+        self.arn = arn
+        self.name = name
+        self.created = created
+        self.encryption = encryption
+        self.tasks: deque[Task] = deque()
+
+
+class Run:
+    """An execution with what AWS tells about it beside its state and history.
+
+    `over` is set when it has ended. `input` is the text as it was sent; `tasks` those that the outside answers, by the
+    tokens of the engine.
+    """
+
+    def __init__(
+        self, arn: str, machine: Machine, revision: Revision, execution: Execution, text: str, trace: str | None
+    ) -> None:
+        self.arn = arn
+        self.machine = machine
+        self.revision = revision
+        self.execution = execution
+        self.input = text
+        self.trace = trace
+        self.version: str | None = None
+        self.alias: str | None = None
+        self.history: list[HistoryEvent] = []
+        self.tasks: dict[str, Task] = {}
+        self.over = threading.Event()
+
+    @property
+    def name(self) -> str:
+        return self.execution.name
+
+
+class Task:
+    """A call that waits for an answer from outside, by its token. `worker` took it up at `started`, if anyone did."""
+
+    def __init__(self, token: str, run: Run, inner: str, arguments: JSON) -> None:
+        self.token = token
+        self.run = run
+        self.inner = inner
+        self.arguments = arguments
+        self.worker: str | None = None
+        self.started: float | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether anything still waits for it."""
+        path, _, number = self.inner.partition("#")
+        frame = self.run.execution.frames.get(path)
+        return frame is not None and frame.wait == "TASK" and str(frame.token) == number
+
+
+class Records:
+    """All of it. Hold `lock` while reading or changing anything; `changed` (on the same lock) tells of new work.
+
+    `tasks` has the tasks of a token. There is one, unless executions of two state machines have the same name.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.machines: dict[str, Machine] = {}
+        self.activities: dict[str, Activity] = {}
+        self.runs: dict[str, Run] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+        self.tasks: dict[str, list[Task]] = {}
+
+    def machine(self, arn: str) -> Machine:
+        """The state machine of an unqualified ARN. Raises InvalidArn, StateMachineDoesNotExist."""
+        arns.parse(arn, arns.STATE_MACHINE)
+        found = self.machines.get(arn)
+        if found is None:
+            raise no_machine(arn)
+        return found
+
+    def qualified(self, arn: str) -> tuple[Machine, Version | None, Alias | None]:
+        """The state machine of any ARN, with the version or alias that it names. Raises as `machine`."""
+        found = arns.parse(arn, arns.STATE_MACHINE)
+        machine = self.machines.get(arns.make(arns.STATE_MACHINE, found.name))
+        if machine is None:
+            raise no_machine(arn)
+        if not found.qualifier:
+            return machine, None, None
+        if found.qualifier.isdecimal() and int(found.qualifier) in machine.versions:
+            return machine, machine.versions[int(found.qualifier)], None
+        if found.qualifier in machine.aliases:
+            return machine, None, machine.aliases[found.qualifier]
+        raise no_machine(arn)
+
+    def activity(self, arn: str) -> Activity:
+        """The activity. Raises InvalidArn, ActivityDoesNotExist."""
+        arns.parse(arn, arns.ACTIVITY)
+        found = self.activities.get(arn)
+        if found is None:
+            raise no_activity(arn)
+        return found
+
+    def run(self, arn: str) -> Run:
+        """The Standard execution. Raises InvalidArn (for Express ones too), ExecutionDoesNotExist."""
+        arns.parse(arn, arns.EXECUTION)
+        found = self.runs.get(arn)
+        if found is None:
+            raise no_execution(arn)
+        return found
