@@ -60,10 +60,11 @@ class LiveView:
         self.output.lines(news_lines(news, self.output.style))
 
 
-def drive(engine: Engine, view: LiveView, store: str) -> Outcome:
-    """Run the execution to its end; Ctrl-C ends this process and not the execution."""
+@contextmanager
+def interruptible(view: LiveView, store: str) -> Iterator[None]:
+    """Ctrl-C ends this process and not the execution: say how to go on with it."""
     try:
-        return engine.resume(view.name, observer=view)
+        yield
     except KeyboardInterrupt:
         if store == "memory:":
             text = "interrupted; the store was memory:, nothing is left of the execution"
@@ -72,6 +73,12 @@ def drive(engine: Engine, view: LiveView, store: str) -> Outcome:
             text += store_flag(store)
         view.output.line(text)
         click.get_current_context().exit(INTERRUPTED)
+
+
+def drive(engine: Engine, view: LiveView, store: str) -> Outcome:
+    """Run the execution to its end."""
+    with interruptible(view, store):
+        return engine.resume(view.name, observer=view)
 
 
 def tell_end(view: LiveView, outcome: Outcome, store: str, *, as_json: bool, quiet: bool) -> int:

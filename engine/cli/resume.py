@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.cli.listing import summary_lines
-from engine.cli.live import LiveView, drive, exit_code, known, outcome_json, store_flag, tell_end
+from engine.cli.live import LiveView, drive, exit_code, interruptible, known, outcome_json, store_flag, tell_end
 from engine.cli.options import (
     common_options,
     json_option,
@@ -84,10 +84,11 @@ def _list(engine: Engine, names: list[str], store: str, as_json: bool) -> None:
 
 def _resume(engine: Engine, name: str, store: str, as_json: bool) -> int:
     view = LiveView(engine, name, silent=as_json)
-    view.catch_up(aloud=False)
-    if not as_json:
-        ended = "" if view.trace.status == "RUNNING" else "has ended before"
-        view.output.line(head_line(name, engine.describe(name)["file"], view.output.style, ended))
+    with interruptible(view, store):
+        view.catch_up(aloud=False)
+        if not as_json:
+            ended = "" if view.trace.status == "RUNNING" else "has ended before"
+            view.output.line(head_line(name, engine.describe(name)["file"], view.output.style, ended))
     return tell_end(view, drive(engine, view, store), store, as_json=as_json, quiet=False)
 
 

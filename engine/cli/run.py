@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.cli.documents import read_flow, read_input
-from engine.cli.live import LiveView, drive, tell_end
+from engine.cli.live import LiveView, drive, interruptible, tell_end
 from engine.cli.options import NO_STEPS, common_options, json_option, load_steps, steps_option, store_option
 from engine.cli.output import Output
 from engine.cli.render import head_line
@@ -72,10 +72,11 @@ def run(
         again = name is not None and _exists(engine, name)
         begun = engine.start(machine, data, name=name)
         view = LiveView(engine, begun.name, silent=quiet or as_json)
-        if not view.silent:
-            text = "" if not again else "has ended before" if begun.status != "RUNNING" else "exists, goes on"
-            view.output.line(head_line(begun.name, flow, view.output.style, text))
-        view.catch_up(aloud=not again)
+        with interruptible(view, store):
+            if not view.silent:
+                text = "" if not again else "has ended before" if begun.status != "RUNNING" else "exists, goes on"
+                view.output.line(head_line(begun.name, flow, view.output.style, text))
+            view.catch_up(aloud=not again)
         outcome = drive(engine, view, store)
         ctx.exit(tell_end(view, outcome, store, as_json=as_json, quiet=quiet))
 

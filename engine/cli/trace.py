@@ -202,7 +202,12 @@ class Trace:
         if kind.endswith("StateExited"):
             return self._exit(self._climb(before, lambda visit: visit.name == details["name"]), time, details)
         if kind == "EvaluationFailed":
-            return self._evaluation_failed(self._climb(before, _named(details.get("state"))), time, details)
+            # AWS lets it follow the event before the state's entry; the entry itself stands right before it.
+            entered = self._of_event.get(number - 1, before)
+            fits = _named(details.get("state"))
+            own = entered.visit if entered.visit is not None and fits(entered.visit) else None
+            visit = own if own is not None and own.status == RUNNING else self._climb(before, fits)
+            return self._evaluation_failed(visit, time, details)
         self._call(before, time, kind, details)
         return before
 
