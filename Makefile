@@ -3,15 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check generate bench help
+.PHONY: demo test check generate bench clean help
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 demo: $(BIN)/engine  ## run the booking of flows/examples/booking.json against the taxi simulator
-	@rm -f demo.db demo.db-*
-	MEMBER_REF_KEY=demo $(BIN)/python -m steps.simulator -- $(BIN)/engine run flows/booking.yaml \
+	@rm -f demo.db demo.db-* demo.jsonl
+	MEMBER_REF_KEY=demo EVENT_LOG=demo.jsonl $(BIN)/python -m steps.simulator -- $(BIN)/engine run flows/booking.yaml \
 		--input flows/examples/booking.json --store sqlite:///demo.db
 
 test: $(VENV)/dev    ## run all tests
@@ -30,6 +30,9 @@ generate: $(VENV)/dev  ## write the files that are made from code: schemas/flow.
 
 bench: $(VENV)/dev   ## measure speed: transitions, start-up, commits
 	$(BIN)/python -m bench
+
+clean:           ## remove what the targets made: the environment, demo.db, caches
+	rm -rf $(VENV) demo.db demo.db-* demo.jsonl *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -66,8 +66,14 @@ def _signature(name: str, found: object) -> str:
 
 
 def _call(name: str, function: Callable[..., object]) -> str:
-    names = [parameter for parameter in inspect.signature(function).parameters if parameter != "self"]
-    return f"{name}({', '.join(names)})"
+    """The call with its defaults; types are in the code and in the text."""
+    signature = inspect.signature(function)
+    bare = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+        if parameter.name != "self"
+    ]
+    return f"{name}{signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)}"
 
 
 def steps_page() -> str:

@@ -26,8 +26,21 @@ MAX_DEPTH = 200
 
 
 def dump(value: JSON) -> str:
-    """JSON text in AWS's form: no spaces, non-ASCII characters as they are, key order kept."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """JSON text in AWS's form: no spaces, non-ASCII characters as they are, key order kept.
+
+    Half a surrogate pair, which UTF-8 cannot write, makes the whole text ASCII with escapes: still the same value.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text if text.isascii() or is_unicode(text) else json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written in UTF-8: it has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def canonical(value: JSON) -> str:
@@ -78,8 +91,10 @@ def check_json(value: object, *, depth: int = 0, where: str = "$") -> str | None
     """None when `value` is a JSON value, else one sentence saying what is wrong and where."""
     if depth > MAX_DEPTH:
         return f"{where}: nested deeper than {MAX_DEPTH} levels"
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int):
         return None
+    if isinstance(value, str):
+        return None if value.isascii() or is_unicode(value) else f"{where}: half of a surrogate pair in a text"
     if isinstance(value, float):
         return None if math.isfinite(value) else f"{where}: {value} is not a JSON number"
     if isinstance(value, list):
@@ -87,8 +102,8 @@ def check_json(value: object, *, depth: int = 0, where: str = "$") -> str | None
         return next((problem for problem in found if problem), None)
     if isinstance(value, dict):
         for key, item in value.items():
-            if not isinstance(key, str):
-                return f"{where}: the key {key!r} is not a string"
+            if not isinstance(key, str) or not (key.isascii() or is_unicode(key)):
+                return f"{where}: the key {key!r} is not a string of Unicode"
             problem = check_json(item, depth=depth + 1, where=f"{where}.{key}")
             if problem:
                 return problem

@@ -53,6 +53,8 @@ def handle(run: Advance, event: Event) -> None:
         HANDLERS[type(event)](run, event)
         if run.ready:
             run.drain()
+        if run.execution.events > run.execution.history_limit and run.execution.status == RUNNING:
+            run.overflow(_root(run))
 
 
 def _start(run: Advance, event: ExecutionStarted) -> None:
@@ -87,7 +89,9 @@ def _deadline(run: Advance, event: DeadlineReached) -> None:
 
 
 def _stop(run: Advance, event: ExecutionStopped) -> None:
-    run.end(_root(run), ABORTED, "ExecutionAborted", error=event.error, cause=event.cause)
+    root = _root(run)
+    root.last = 0  # as on AWS: nothing in the flow led to it
+    run.end(root, ABORTED, "ExecutionAborted", error=event.error, cause=event.cause)
 
 
 def _root(run: Advance) -> Frame:

@@ -139,7 +139,7 @@ class Map(State):
         return self._fork(self.reader.items(answer, data, scope), data, scope)
 
     def _fork(self, items: JSON, data: JSON, scope: Scope) -> Fork:
-        keyed = isinstance(items, dict) and (self.reader is not None or (self.by_path and self.items is not None))
+        keyed = isinstance(items, dict) and self.reader is not None
         if keyed:
             items = [{"Key": key, "Value": value} for key, value in items.items()]
         if not isinstance(items, list):
@@ -166,7 +166,7 @@ class Map(State):
     def _no_list(self, items: JSON) -> ExecutionFailure:
         """AWS's words, which differ by query language and by where the items should have come from."""
         if self.by_path:
-            source = "$" if self.items is None else self.items.source
+            source = "$" if self.items is None else self.items.source.replace("$$", "$", 1)
             return ExecutionFailure("States.Runtime", f'Reference path "{source}" must point to array.')
         if self.items is not None:
             return unexpected(self.language, self.items, "Items", "array", items)

@@ -92,3 +92,22 @@ def test_a_child_execution_that_runs_in_circles_fails_for_its_own_history() -> N
     outcome = simulate(flow, [1, 0], history_limit=60)
     cause = "The execution reached the maximum number of history events (60)."
     assert outcome.output == [{"Error": "States.Runtime", "Cause": cause}, 0]
+
+
+def test_a_history_that_fills_up_while_children_wait_ends_the_execution() -> None:
+    wait = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "End": True}}}
+    flow = {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": wait, "End": True}}}
+    outcome = simulate(flow, list(range(20)), history_limit=50)
+    assert (outcome.status, outcome.error) == ("FAILED", "States.Runtime")
+
+
+def test_half_a_surrogate_pair_from_a_text_is_a_named_error() -> None:
+    flow = {"StartAt": "P", "States": {"P": {"Type": "Pass", "Parameters": {"r.$": "States.StringToJson($.s)"},
+            "End": True}}}  # fmt: skip
+    assert simulate(flow, {"s": '"\\ud800"'}).error == "States.IntrinsicFailure"
+
+
+def test_half_a_surrogate_pair_from_a_task_can_be_written_down() -> None:
+    flow = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "step:t", "End": True}}}
+    outcome = simulate(flow, {}, tasks=lambda call: "\ud800é")
+    assert outcome.history[-1]["executionSucceededEventDetails"]["output"] == '"\\ud800\\u00e9"'
