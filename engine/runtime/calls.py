@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from functools import lru_cache
 from pathlib import Path
@@ -30,47 +29,84 @@ def invoke(step: Step, command: ScheduleTask, context: CallContext, schemas: Pat
 
     Only a failure of the engine itself (its store, above all) passes through as EngineError.
     """
-    started = context.now().timestamp()
-
-    def declined(error: str | None, cause: str | None, retry_after: float | None = None) -> Declined:
-        moment, note = context.now().timestamp(), _note(context)
-        return Declined(TaskFailed(command.token, error, cause, moment, started, retry_after, note))
-
-    if command.again and step.idempotency == "none":
-        raise declined("Step.InDoubt", IN_DOUBT)
-    problem = _mismatch(step.input, command.arguments, schemas)
-    if problem is not None:
-        raise declined("Step.InvalidInput", f"the arguments of step {step.name} do not fit its schema: {problem}")
+    call = _Call(step, command, context, schemas)
+    call.check()
     try:
-        answer = _call(step, command.arguments, context)
-    except StepError as failure:
-        raise declined(failure.error, failure.cause, failure.retry_after) from None
-    except TaskTimeout:
-        raise declined("States.Timeout", None) from None
-    except EngineError:
-        raise
-    except Exception as crash:
-        raise declined(type(crash).__name__, _crash(step, crash)) from None
-    submitted = answer.submitted if isinstance(answer, TaskAnswer) else None
-    result = answer.result if isinstance(answer, TaskAnswer) else answer
-    problem = check_json(result) or _mismatch(step.output, result, schemas)
-    if problem is not None:
-        raise declined("Step.InvalidOutput", f"the result of step {step.name} is not what it declares: {problem}")
-    now = context.now().timestamp()
-    if command.resource.pattern == "waitForTaskToken":
-        return [TaskSubmitted(command.token, result, now, started)]
-    events: list[Any] = [TaskSubmitted(command.token, submitted, now, started)] if submitted is not None else []
-    return [*events, TaskSucceeded(command.token, result, now, started, _note(context))]
+        if step.is_async:
+            import asyncio  # costs start-up time that most runs need not pay
+
+            answer = asyncio.run(step.handler(command.arguments, context))
+        else:
+            answer = step.handler(command.arguments, context)
+    except Exception as problem:
+        raise call.broken(problem) from None
+    return call.answered(answer)
 
 
-def _call(step: Step, arguments: JSON, context: CallContext) -> JSON:
-    if step.is_async:
-        return asyncio.run(step.handler(arguments, context))
-    return step.handler(arguments, context)
+async def invoke_async(step: Step, command: ScheduleTask, context: CallContext, schemas: Path | None) -> list[Any]:
+    """As `invoke`, of an `async def`, on the loop that runs already."""
+    call = _Call(step, command, context, schemas)
+    call.check()
+    try:
+        answer = await step.handler(command.arguments, context)
+    except Exception as problem:
+        raise call.broken(problem) from None
+    return call.answered(answer)
+
+
+class _Call:
+    """One call: what is checked before it, and what follows from its answer or failure."""
+
+    __slots__ = ("command", "context", "schemas", "started", "step")
+
+    def __init__(self, step: Step, command: ScheduleTask, context: CallContext, schemas: Path | None) -> None:
+        self.step = step
+        self.command = command
+        self.context = context
+        self.schemas = schemas
+        self.started = context.clock.now()
+
+    def check(self) -> None:
+        """Raises Declined when the call must not be made."""
+        step = self.step
+        if self.command.again and step.idempotency == "none":
+            raise self.declined("Step.InDoubt", IN_DOUBT)
+        problem = _mismatch(step.input, self.command.arguments, self.schemas)
+        if problem is not None:
+            cause = f"the arguments of step {step.name} do not fit its schema: {problem}"
+            raise self.declined("Step.InvalidInput", cause)
+
+    def declined(self, error: str | None, cause: str | None, retry_after: float | None = None) -> Declined:
+        moment, note = self.context.clock.now(), _note(self.context)
+        return Declined(TaskFailed(self.command.token, error, cause, moment, self.started, retry_after, note))
+
+    def broken(self, problem: Exception) -> Exception:
+        """What to raise for what the step raised."""
+        if isinstance(problem, StepError):
+            return self.declined(problem.error, problem.cause, problem.retry_after)
+        if isinstance(problem, TaskTimeout):
+            return self.declined("States.Timeout", None)
+        if isinstance(problem, EngineError):
+            return problem
+        return self.declined(type(problem).__name__, _crash(self.step, problem))
+
+    def answered(self, answer: JSON) -> list[Any]:
+        """The events of success. Raises Declined when the answer is not what the step declares."""
+        submitted = answer.submitted if isinstance(answer, TaskAnswer) else None
+        result = answer.result if isinstance(answer, TaskAnswer) else answer
+        problem = check_json(result) or _mismatch(self.step.output, result, self.schemas)
+        if problem is not None:
+            cause = f"the result of step {self.step.name} is not what it declares: {problem}"
+            raise self.declined("Step.InvalidOutput", cause)
+        token, now = self.command.token, self.context.clock.now()
+        if self.command.resource.pattern == "waitForTaskToken":
+            return [TaskSubmitted(token, result, now, self.started)]
+        done = TaskSucceeded(token, result, now, self.started, _note(self.context))
+        return [done] if submitted is None else [TaskSubmitted(token, submitted, now, self.started), done]
 
 
 def _note(context: CallContext) -> str | None:
-    return "; ".join(context.notes) or None
+    return "; ".join(context.notes) if context.notes else None
 
 
 def _crash(step: Step, crash: Exception) -> str:

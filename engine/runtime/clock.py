@@ -5,9 +5,11 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 Item = TypeVar("Item")
+PATIENCE: Final = 0.1
+"""Seconds after which whoever waits looks around: others may want something."""
 
 
 class Clock(Protocol):
@@ -19,8 +21,11 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None:
         """Wait inside a step."""
 
-    def wait(self, items: queue.SimpleQueue[Item], until: float | None, *, working: bool) -> Item | None:
-        """The next item, or None once `until` has come. `working`: calls are out, an item will come by itself."""
+    def wait(
+        self, items: queue.SimpleQueue[Item], until: float | None, *, working: bool, patience: float = PATIENCE
+    ) -> Item | None:
+        """The next item, or None once `until` has come, or after `patience` seconds of waiting. `working`: calls are
+        out, an item will come by itself."""
 
 
 class SystemClock:
@@ -32,9 +37,12 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def wait(self, items: queue.SimpleQueue[Item], until: float | None, *, working: bool) -> Item | None:
+    def wait(
+        self, items: queue.SimpleQueue[Item], until: float | None, *, working: bool, patience: float = PATIENCE
+    ) -> Item | None:
+        seconds = patience if until is None else min(max(until - time.time(), 0.0), patience)
         try:
-            return items.get(timeout=None if until is None else max(until - time.time(), 0.0))
+            return items.get(timeout=seconds)
         except queue.Empty:
             return None
 
@@ -62,11 +70,14 @@ class VirtualClock:
             if self._on_advance is not None:
                 self._on_advance(seconds)
 
-    def wait(self, items: queue.SimpleQueue[Item], until: float | None, *, working: bool) -> Item | None:
+    def wait(
+        self, items: queue.SimpleQueue[Item], until: float | None, *, working: bool, patience: float = PATIENCE
+    ) -> Item | None:
         if working or until is None:
             return items.get()
         try:
             return items.get_nowait()
         except queue.Empty:
             self.advance(until - self._now)
+            self._now = max(self._now, until)  # the sum may have been rounded down
             return None

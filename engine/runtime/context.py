@@ -17,18 +17,19 @@ logger = logging.getLogger("engine")
 
 
 class EngineHost:
-    """The engine's side of hooks and steps: database, clock, settings, log. See `engine.step.Host`."""
+    """The engine's side of hooks and steps: database, clock, settings, log. See `engine.step.Host`.
 
-    def __init__(self, store: Store, clock: Clock, settings: Mapping[str, str]) -> None:
+    `aside`: transactions have a connection of their own, since those that ask for them run beside the store's owner.
+    """
+
+    def __init__(self, store: Store, clock: Clock, settings: Mapping[str, str], *, aside: bool = False) -> None:
         self.store = store
         self.clock = clock
         self.settings = settings
+        self.transaction = store.aside if aside else store.transaction
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock.now(), UTC)
-
-    def transaction(self) -> AbstractContextManager[Connection]:
-        return self.store.transaction()
 
     def log(self, message: str, *, warning: bool = False, **fields: JSON) -> None:
         logger.log(logging.WARNING if warning else logging.INFO, "%s%s", message, _fields(fields))
@@ -37,18 +38,38 @@ class EngineHost:
 class CallContext:
     """The StepContext of one call. See `engine.step.StepContext`."""
 
+    __slots__ = (
+        "_beat",
+        "_command",
+        "_host",
+        "attempt",
+        "clock",
+        "deadline",
+        "execution",
+        "notes",
+        "settings",
+        "state",
+    )
+
     def __init__(self, host: EngineHost, execution: str, command: ScheduleTask, beat: Callable[[str], None]) -> None:
         self._host = host
         self._beat = beat
         self._command = command
+        self.clock = host.clock
         self.notes: list[str] = []
         self.execution = execution
         self.state = command.state
         self.attempt = command.attempt
-        self.idempotency_key = f"{execution}/{command.key}"
         self.deadline = command.due
-        self.token = f"{execution}:{command.token}"
         self.settings = host.settings
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"{self.execution}/{self._command.key}"
+
+    @property
+    def token(self) -> str:
+        return f"{self.execution}:{self._command.token}"
 
     def now(self) -> datetime:
         return self._host.now()

@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
-from engine.core.decide import decide
 from engine.core.events import (
     Decision,
-    Event,
-    ExecutionResumed,
-    ExecutionStarted,
     ExecutionStopped,
     HistoryEvent,
     TaskFailed,
     TaskHeartbeat,
     TaskSucceeded,
 )
-from engine.core.execution import DEFAULT_HISTORY_LIMIT, RUNNING, TASK, Execution
+from engine.core.execution import DEFAULT_HISTORY_LIMIT, RUNNING, Execution
 from engine.core.history import render
-from engine.definition import load
-from engine.errors import InvalidInput, InvalidToken, UnknownStep, UnsupportedResource
+from engine.errors import (
+    EngineError,
+    ExecutionAlreadyExists,
+    ExecutionBusy,
+    InvalidInput,
+    LeaseLost,
+)
 from engine.machine import StateMachine
 from engine.runtime.clock import Clock, SystemClock
 from engine.runtime.context import EngineHost
 from engine.runtime.inline import InlineRun, Observer
+from engine.runtime.machines import Definition, Machines, begin, new_name
+from engine.runtime.signals import Sendable, check_waiting, signal_of, split_token, wakes
 from engine.runtime.simulate import Outcome
 from engine.states.moments import format_timestamp
-from engine.states.task import Task
 from engine.step import StepRegistry
-from engine.stores import Store, Stored, Summary, open_store
-from engine.values import JSON, MAX_PAYLOAD_BYTES, check_json, content_hash, exceeds
+from engine.stores import Start, Store, Stored, Summary, open_store
+from engine.values import JSON, check_json
 
 Events = list[HistoryEvent]
-Definition = StateMachine | dict[str, JSON] | str | os.PathLike[str]
-NAME_CHARACTERS = 80
-FORBIDDEN = set(' \t\r\n<>{}[]?*"#%\\^|~`$&,;:/')
+STOP_PATIENCE = 5.0
+"""Seconds that `stop` waits for the process that runs the execution."""
 
 
 class Engine:
@@ -64,10 +65,11 @@ class Engine:
         self.steps = StepRegistry.of(steps)
         self.history_limit = history_limit
         self._store: Store = open_store(store)
-        self._host = EngineHost(self._store, clock or SystemClock(), os.environ if settings is None else settings)
-        self._machines: dict[str, StateMachine] = {}
+        self.host = EngineHost(self._store, clock or SystemClock(), os.environ if settings is None else settings)
+        self._host = self.host
+        self.machines = Machines(self._store, self.steps)
         for hook in self.steps.hooks["open"]:
-            hook(self._host)
+            hook(self.host)
 
     def __enter__(self) -> Engine:
         return self
@@ -87,9 +89,9 @@ class Engine:
         Starting the same name with the same input again answers the first one. Raises DefinitionError, InvalidInput,
         UnknownStep, UnsupportedResource, ExecutionAlreadyExists.
         """
-        machine = self._machine(flow)
-        name = name or _new_name()
-        self._create(machine, input, name, runs=0)
+        machine = self.machines.ready(flow)
+        name = name or new_name()
+        self._create(machine, input, name, owned=False)
         return self._outcome(self._store.load(name).execution)
 
     def run(
@@ -101,60 +103,58 @@ class Engine:
         exists already is driven on from where it is. The outcome's status is RUNNING when only a callback from outside
         (`send_task_success`) can move it on. Raises as `start`, and ExecutionBusy.
         """
-        machine = self._machine(flow)
-        name = name or _new_name()
-        with self._store.own(name):
-            first = self._create(machine, input, name, runs=1)
-            if first is None:
-                return self._finish(self._take_over(name, observer))
-            run = InlineRun(self._host, self.steps, machine, first.execution, 1, observer)
-            run.carry_out(first)
-            return self._finish(run)
+        machine = self.machines.ready(flow)
+        name = name or new_name()
+        created = self._create(machine, input, name, owned=True)
+        if created is None:
+            return self.resume(name, observer=observer)
+        begun, decision = created
+        run = InlineRun(self.host, self.steps, machine, begun, observer)
+        return self._drive(run, lambda: run.carry_out(decision))
 
     def resume(self, name: str, *, observer: Observer | None = None) -> Outcome:
         """Drive an execution on after its process ended. One that is over answers its outcome.
 
         Raises ExecutionNotFound, ExecutionBusy.
         """
-        with self._store.own(name):
-            return self._finish(self._take_over(name, observer))
+        run = self._driver(self._store.take(name), observer)
+        return self._drive(run, run.resume)
 
     def unfinished(self) -> list[str]:
         """Names of the executions that are RUNNING, the oldest first."""
         return [found.name for found in reversed(self._store.list(status=RUNNING, limit=1_000_000))]
 
     def stop(self, name: str, *, error: str | None = None, cause: str | None = None) -> Outcome:
-        """End an execution as ABORTED. Raises ExecutionNotFound, ExecutionBusy."""
-        return self._feed(name, ExecutionStopped(self._host.clock.now(), error, cause))
+        """End an execution as ABORTED. The process that runs it, if one does, is told and waited for a moment; the
+        outcome's status is RUNNING when it has not answered yet. Raises ExecutionNotFound."""
+        return self._send(name, ExecutionStopped(self.host.clock.now(), error, cause), drive=False)
 
-    def _create(self, machine: StateMachine, input: JSON, name: str, *, runs: int) -> Decision | None:
+    def _create(self, machine: StateMachine, input: JSON, name: str, *, owned: bool) -> tuple[Stored, Decision] | None:
         """Write a new execution with its first decision; None when the very same one exists already."""
-        _check_name(name)
-        given = {} if input is None else input
-        problem = check_json(given)
-        if problem is None and exceeds(given):
-            problem = f"it is larger than {MAX_PAYLOAD_BYTES} bytes"
-        if problem is not None:
-            raise InvalidInput(f"the input is not acceptable: {problem}")
-        flow = Path(machine.file).stem if machine.file else "flow"
-        fresh = Execution(name, given, machine_id=flow, history_limit=self.history_limit, runs=runs)
-        decision = decide(machine, fresh, ExecutionStarted(self._host.clock.now()))
-        created = self._store.create(decision, flow, machine.source, machine.file)
-        return decision if created else None
-
-    def _take_over(self, name: str, observer: Observer | None = None) -> InlineRun:
-        """The driver of an execution that exists, with everything that it waits for asked for again."""
-        stored = self._store.load(name)
-        run = self._driver(stored, observer)
-        run.feed(ExecutionResumed(self._host.clock.now()))
-        return run
+        decision = begin(machine, input, name, self.host.clock.now(), runs=int(owned), limit=self.history_limit)
+        flow, digest = decision.execution.machine_id, self.machines.digest(machine)
+        with self._store.transaction():
+            self._store.put_definition(digest, machine.source, machine.file)
+            (begun,) = self._store.create([Start(decision, flow, digest, owned)])
+        if begun.key is not None:
+            return Stored(begun.key, decision.execution, 1, digest), decision
+        if not begun.same:
+            raise ExecutionAlreadyExists(f"execution {name!r} exists with another input; choose another name")
+        return None
 
     def _driver(self, stored: Stored, observer: Observer | None = None) -> InlineRun:
-        machine = self._stored_machine(stored)
-        return InlineRun(self._host, self.steps, machine, stored.execution, stored.version, observer)
+        return InlineRun(self.host, self.steps, self.machines.of(stored.definition), stored, observer)
 
-    def _finish(self, run: InlineRun) -> Outcome:
-        execution = run.run()
+    def _drive(self, run: InlineRun, begin: Callable[[], None]) -> Outcome:
+        """To its end, or until only a callback can move it on. Whatever breaks it off, the execution is given back."""
+        try:
+            begin()
+            execution = run.run()
+        except BaseException as problem:
+            if not isinstance(problem, LeaseLost) and run.execution.status == RUNNING:
+                with suppress(EngineError):
+                    run.release(self.host.clock.now())
+            raise
         whole = bool(run.history) and run.history[0][0] == 1
         return self._outcome(execution, run.history if whole else None)
 
@@ -166,38 +166,59 @@ class Engine:
     # -- callbacks -------------------------------------------------------------------------------------------------
 
     def send_task_success(self, token: str, output: JSON) -> Outcome:
-        """The result of a `.waitForTaskToken` call; the execution is driven on. Raises InvalidToken, ExecutionBusy."""
+        """The result of a `.waitForTaskToken` call. The execution is driven on, here or by the process that runs it.
+
+        Raises InvalidToken, InvalidInput.
+        """
         problem = check_json(output)
         if problem is not None:
             raise InvalidInput(f"the output is not acceptable: {problem}")
-        name, inner = _split_token(token)
-        return self._answer(name, inner, TaskSucceeded(inner, output, self._host.clock.now()))
+        name, inner = split_token(token)
+        return self._send(name, TaskSucceeded(inner, output, self.host.clock.now()))
 
     def send_task_failure(self, token: str, error: str | None = None, cause: str | None = None) -> Outcome:
-        """A `.waitForTaskToken` call failed; the execution is driven on. Raises InvalidToken, ExecutionBusy."""
-        name, inner = _split_token(token)
-        return self._answer(name, inner, TaskFailed(inner, error, cause, self._host.clock.now()))
+        """A `.waitForTaskToken` call failed. It is driven on as by send_task_success. Raises InvalidToken."""
+        name, inner = split_token(token)
+        return self._send(name, TaskFailed(inner, error, cause, self.host.clock.now()))
 
     def send_task_heartbeat(self, token: str) -> Outcome:
-        """A `.waitForTaskToken` call goes on. Raises InvalidToken, ExecutionBusy."""
-        name, inner = _split_token(token)
-        return self._answer(name, inner, TaskHeartbeat(inner, self._host.clock.now()))
+        """A `.waitForTaskToken` call goes on. Raises InvalidToken."""
+        name, inner = split_token(token)
+        return self._send(name, TaskHeartbeat(inner, self.host.clock.now()), drive=False)
 
-    def _answer(self, name: str, inner: str, event: Event) -> Outcome:
-        with self._store.own(name):
-            stored = self._store.load(name)
-            frame = stored.execution.frames.get(inner.partition("#")[0])
-            if frame is None or frame.wait != TASK or str(frame.token) != inner.partition("#")[2]:
-                raise InvalidToken(f"nothing waits for the token {name}:{inner} (any more)")
-            run = self._driver(stored)
+    def _send(self, name: str, event: Sendable, *, drive: bool = True) -> Outcome:
+        """Let an event happen to an execution: here if it is free, else through the process that runs it."""
+        known = self._store.load(name).execution
+        if not isinstance(event, ExecutionStopped):
+            check_waiting(known, event.token)
+        elif known.status != RUNNING:
+            return self._outcome(known)
+        try:
+            stored = self._store.take(name)
+        except ExecutionBusy:
+            self._store.post(name, signal_of(event))
+            return self._told(name, event)
+        run = self._driver(stored)
+        if not drive:
             run.feed(event)
-            return self._finish(run) if not isinstance(event, TaskHeartbeat) else self._outcome(run.execution)
-
-    def _feed(self, name: str, event: Event) -> Outcome:
-        with self._store.own(name):
-            run = self._driver(self._store.load(name))
-            run.feed(event)
+            if run.execution.status == RUNNING:
+                run.release(wakes(run.execution))
             return self._outcome(run.execution)
+
+        def begin() -> None:
+            run.resume()
+            run.feed(event)
+
+        return self._drive(run, begin)
+
+    def _told(self, name: str, event: Sendable) -> Outcome:
+        """The process that runs the execution has been told; one that is to stop is waited for."""
+        until = time.monotonic() + STOP_PATIENCE
+        while True:
+            execution = self._store.load(name).execution
+            if execution.status != RUNNING or not isinstance(event, ExecutionStopped) or time.monotonic() > until:
+                return self._outcome(execution)
+            time.sleep(STOP_PATIENCE / 250)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -211,7 +232,7 @@ class Engine:
         return {
             "name": execution.name,
             "flow": execution.machine_id,
-            "file": stored.file,
+            "file": self._store.definition(stored.definition).file,
             "status": execution.status,
             "started": _moment(execution.started),
             "stopped": _moment(execution.stopped),
@@ -237,51 +258,6 @@ class Engine:
     def list(self, *, status: str | None = None, since: datetime | None = None, limit: int = 100) -> Sequence[Summary]:
         """Executions, the youngest first."""
         return self._store.list(status=status, since=since.timestamp() if since else 0.0, limit=limit)
-
-    # -- machines --------------------------------------------------------------------------------------------------
-
-    def _machine(self, flow: Definition) -> StateMachine:
-        """The machine of a flow, read if need be, with all its resources at hand."""
-        machine = flow if isinstance(flow, StateMachine) else load(flow, steps=self.steps.names())
-        for state in machine.walk():
-            if isinstance(state, Task):
-                if state.resource.scheme != "step":
-                    raise UnsupportedResource(
-                        f"state {state.name!r}: the resource {state.resource.uri!r} cannot be called here; "
-                        "only step:NAME can"
-                    )
-                if state.resource.name not in self.steps:
-                    raise UnknownStep(
-                        f"state {state.name!r}: there is no step {state.resource.name!r}; see: engine steps"
-                    )
-        return machine
-
-    def _stored_machine(self, stored: Stored) -> StateMachine:
-        """The machine that a stored execution began with, whatever its file says today."""
-        digest = content_hash(stored.source)
-        if digest not in self._machines:
-            machine = load(stored.source)
-            machine.file = stored.file
-            self._machines[digest] = machine
-        return self._machines[digest]
-
-
-def _new_name() -> str:
-    return f"run-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-def _check_name(name: str) -> None:
-    if not 0 < len(name) <= NAME_CHARACTERS or FORBIDDEN & set(name) or not name.isprintable():
-        raise InvalidInput(
-            f"{name!r} is no execution name: use 1 to {NAME_CHARACTERS} letters, digits, hyphens, underscores or dots"
-        )
-
-
-def _split_token(token: str) -> tuple[str, str]:
-    name, _, inner = token.rpartition(":")
-    if not name or "#" not in inner:
-        raise InvalidToken(f"{token!r} is no task token")
-    return name, inner
 
 
 def _moment(seconds: float | None) -> str | None:

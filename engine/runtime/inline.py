@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 import queue
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.core.decide import decide
@@ -18,6 +19,7 @@ from engine.core.events import (
     DeadlineReached,
     Decision,
     Event,
+    ExecutionResumed,
     HistoryEvent,
     ScheduleTask,
     StartTimer,
@@ -25,59 +27,86 @@ from engine.core.events import (
     TimerFired,
 )
 from engine.core.execution import RUNNING, TASK, Execution
-from engine.errors import EngineError
+from engine.errors import EngineError, LeaseLost
 from engine.machine import StateMachine
 from engine.runtime.calls import Declined, invoke
 from engine.runtime.context import CallContext, EngineHost, logger
+from engine.runtime.signals import event_of
 from engine.step import Step, StepRegistry
+from engine.stores import KEEP, Change, Stored
 
 Observer = Callable[[list[HistoryEvent]], None]
+LOOK_AROUND = 0.05
+"""Seconds between two looks at what others want."""
 
 
 class InlineRun:
     """The driver of one execution that this process owns. `history`: the events that it has made durable."""
 
     def __init__(
-        self,
-        host: EngineHost,
-        steps: StepRegistry,
-        machine: StateMachine,
-        execution: Execution,
-        version: int,
-        observer: Observer | None = None,
+        self, host: EngineHost, steps: StepRegistry, machine: StateMachine, stored: Stored, observer: Observer | None
     ) -> None:
         self.host = host
         self.steps = steps
         self.machine = machine
-        self.execution = execution
-        self.version = version
+        self.key = stored.key
+        self.execution = stored.execution
+        self.version = stored.version
         self.observer = observer
         self.history: list[HistoryEvent] = []
         self.calls: list[ScheduleTask] = []
         self.out: dict[str, ScheduleTask] = {}
         self.timers: list[tuple[float, str]] = []
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        if execution.deadline is not None:
-            self.timers.append((execution.deadline, ""))
+        self.rested = False
+        self.looked = 0.0
+        if self.execution.deadline is not None:
+            self.timers.append((self.execution.deadline, ""))
 
     def run(self) -> Execution:
         """Drive the execution until it ends, or until only a callback from outside can move it on."""
         while self.execution.status == RUNNING:
-            if self.calls:
+            if time.monotonic() > self.looked + LOOK_AROUND:
+                self.look_around()
+            elif self.calls:
                 self.make(self.calls.pop(0))
-                continue
-            due = self.timers[0][0] if self.timers else None
-            if due is None and not self.out:
-                break
-            if due is None or due > self.host.clock.now():
-                self.idle()
-            arrived = self.host.clock.wait(self.inbox, due, working=bool(self.out))
-            if arrived is not None:
-                self.receive(arrived)
+            elif self.timers or self.out:
+                self.wait()
             else:
-                self.fire()
-        self.idle()
+                self.release(None)
+                break
+        self.rest()
         return self.execution
+
+    def wait(self) -> None:
+        """Until something arrives, the first timer is due, or it is time to look around."""
+        due = self.timers[0][0] if self.timers else None
+        if due is None or due > self.host.clock.now():
+            self.rest()
+        arrived = self.host.clock.wait(self.inbox, due, working=bool(self.out))
+        if arrived is not None:
+            self.receive(arrived)
+        elif due is not None and due <= self.host.clock.now():
+            self.fire()
+
+    def look_around(self) -> None:
+        """Others may have left signals: callbacks, or that the execution is to stop."""
+        self.looked = time.monotonic()
+        if not self.host.store.changed():
+            return
+        for signal in self.host.store.signals():
+            if signal.key == self.key:
+                self.feed(event_of(signal.event, self.host.clock.now()), (signal.id,))
+
+    def release(self, wakes: float | None) -> None:
+        """Give the execution back as it is."""
+        self.commit(Decision(self.execution, {}, [], []), wakes)
+
+    def rest(self) -> None:
+        """Let the hooks work, once after each thing that happened."""
+        if not self.rested:
+            self.rested = True
+            self.idle()
 
     def idle(self) -> None:
         """Nothing to do for now: let the hooks of the steps package work, such as a relay."""
@@ -89,15 +118,31 @@ class InlineRun:
 
     # -- decisions -------------------------------------------------------------------------------------------------
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: Event, signals: Sequence[int] = ()) -> None:
         """Decide, commit, and carry out."""
         decision = decide(self.machine, self.execution, event)
-        if decision.history or decision.frames or decision.commands:
-            self.version = self.host.store.commit(self.version, decision)
+        if decision.history or decision.frames or decision.commands or signals:
+            self.commit(decision, KEEP, signals)
         self.carry_out(decision)
+
+    def resume(self) -> None:
+        """Ask again for everything that is waited for. A call that may have been made before is counted durably first;
+        nothing else changes."""
+        before = self.execution.runs
+        decision = decide(self.machine, self.execution, ExecutionResumed(self.host.clock.now()))
+        if before and decision.frames:
+            self.commit(decision, KEEP)
+        self.carry_out(decision)
+
+    def commit(self, decision: Decision, wakes: float | None, signals: Sequence[int] = ()) -> None:
+        """Make a decision durable. Raises LeaseLost."""
+        if self.host.store.commit([Change(self.key, self.version, decision, wakes, signals)]):
+            raise LeaseLost(f"another process has taken over execution {self.execution.name!r}; nothing was written")
+        self.version += 1
 
     def carry_out(self, decision: Decision) -> None:
         """The decision is durable: take it over and do what it asks for."""
+        self.rested = False
         self.execution = decision.apply()
         self.history += decision.history
         if self.observer is not None and decision.history:
@@ -145,15 +190,18 @@ class InlineRun:
 
     def make_transactional(self, step: Step, command: ScheduleTask, context: CallContext) -> None:
         """The step's writes, its result and what follows from it become durable in one commit, or none of them."""
+        version = self.version
         try:
             with self.host.store.transaction():
                 (event,) = invoke(step, command, context, self.steps.schemas)
                 decision = decide(self.machine, self.execution, event)
-                version = self.host.store.commit(self.version, decision)
+                self.commit(decision, KEEP)
         except Declined as failure:
             self.feed(failure.event)
-        else:
+        except BaseException:
             self.version = version
+            raise
+        else:
             self.carry_out(decision)
 
     def work(self, step: Step, command: ScheduleTask, context: CallContext) -> None:

@@ -1,14 +1,18 @@
-"""Where executions live. A store writes each decision in one transaction or not at all.
+"""Where executions live, who runs them, and what others want of them. A store writes a batch of decisions or nothing.
 
-`open_store("sqlite:///bookings.db")` is a file (the default kind); `open_store("memory:")` is the same store on a
-database that lives in this process, for tests and trials.
+`open_store` takes `sqlite:///bookings.db` (a file, the default kind), `postgresql://…` (many machines), or `memory:`
+(the SQLite store on a database that lives in this process, for tests and trials).
+
+**Ownership.** Whoever drives executions is an *owner*: a row with an id, a lock that dies with its process, and for
+workers a lease. An execution names its owner, or is free. Every commit names the version that it was decided on and its
+owner; a process that has been given up for dead, and comes back, can write nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from engine.core.events import Decision, HistoryEvent
 from engine.core.execution import Execution
@@ -16,12 +20,67 @@ from engine.errors import StoreUnavailable
 from engine.step import Connection
 from engine.values import JSON
 
+KEEP: Final = -1.0
+"""As `Change.wakes`: go on owning the execution."""
+
 
 class Stored(NamedTuple):
-    """An execution as it was read: `version` goes back into `commit`; `source` is its definition as JSON."""
+    """An execution as it was read. `key` and `version` go back into a Change; `definition` is a content hash."""
 
+    key: int
     execution: Execution
     version: int
+    definition: str
+
+
+class Start(NamedTuple):
+    """A new execution with its first decision. `owned`: by this store's owner, else free and due at once."""
+
+    decision: Decision
+    flow: str
+    definition: str
+    owned: bool
+
+
+class Change(NamedTuple):
+    """A decision on an execution that this store's owner holds.
+
+    `wakes`: KEEP, or give the execution back until then (seconds since the epoch; None: until a signal comes). One that
+    has ended is always given back. `signals`: the ids of the signals that the decision has answered.
+    """
+
+    key: int
+    version: int
+    decision: Decision
+    wakes: float | None = KEEP
+    signals: Sequence[int] = ()
+
+
+class Begun(NamedTuple):
+    """What became of a Start: its key; None when the name is taken, by the very same input or by another one."""
+
+    key: int | None
+    same: bool = True
+
+
+class Claimed(NamedTuple):
+    """Executions that have become this store's own, and when the next free one is due (None: none is)."""
+
+    executions: Sequence[Stored]
+    due: float | None
+
+
+class Signal(NamedTuple):
+    """What somebody wants of an execution: an event as JSON, to be deleted by the Change that answers it."""
+
+    id: int
+    key: int
+    event: dict[str, JSON]
+
+
+class Definition(NamedTuple):
+    """A flow as JSON, and the file that it came from."""
+
     source: JSON
     file: str | None
 
@@ -41,26 +100,64 @@ class Summary(NamedTuple):
 class Store(Protocol):
     """The contract of a store.
 
-    One store object belongs to one thread. Every method is one transaction, or joins the one that
-    `transaction()` opened. Trouble of the database raises StoreUnavailable with what to do.
+    A store belongs to one thread at a time (`aside` excepted). Every method is one transaction, or joins the one that
+    `transaction()` opened. Times are seconds since the epoch: `now` is the engine's clock; leases run on the store's
+    own. Trouble of the database raises StoreUnavailable with what to do.
     """
 
     url: str
+    owner: int | None
 
     def transaction(self) -> AbstractContextManager[Connection]:
-        """Everything inside is committed together at its end, or not at all when it raises."""
+        """Everything inside is committed together at its end, or not at all when it raises. One inside another is a
+        savepoint: when it raises, only what it wrote is undone."""
 
-    def create(self, decision: Decision, flow: str, source: JSON, file: str | None) -> bool:
-        """Write a new execution with its first decision. False when the same one (name and input) exists already.
+    def aside(self) -> AbstractContextManager[Connection]:
+        """A transaction that has nothing to do with any other one, from any thread."""
 
-        Raises ExecutionAlreadyExists when the name is taken by another input.
+    def enter(self, lease: float | None) -> int:
+        """Become an owner; again only after LeaseLost. `lease`: seconds that others wait for a sign of life (`beat`)
+        while the lock is held; None: as long as it is. Answers the owner's id."""
+
+    def beat(self) -> int:
+        """Extend the lease, and free what belonged to owners that are gone. Answers how many executions that freed.
+
+        Raises LeaseLost when others have given this owner up.
         """
+
+    def put_definition(self, digest: str, source: JSON, file: str | None) -> None:
+        """Keep a flow under its content hash."""
+
+    def definition(self, digest: str) -> Definition:
+        """The flow of that content hash."""
+
+    def create(self, starts: Sequence[Start]) -> Sequence[Begun]:
+        """Write new executions. Raises LeaseLost when there are owned ones and this owner was given up."""
+
+    def commit(self, changes: Sequence[Change]) -> frozenset[int]:
+        """Write a batch. Answers the keys of the changes that came too late, since the execution has another owner by
+        now: nothing is written of those. Raises LeaseLost when this owner was given up; then nothing is written."""
+
+    def claim(self, now: float, limit: int) -> Claimed:
+        """Own up to `limit` free executions that are due, those that have waited longest first.
+
+        It counts as one of the execution's `runs`, durably; `Stored.execution.runs` is as it was before.
+        """
+
+    def take(self, name: str) -> Stored:
+        """Own this execution if it is free or its owner is gone; one that has ended is only read. Counts as `claim`.
+
+        Raises ExecutionNotFound, ExecutionBusy.
+        """
+
+    def post(self, name: str, event: dict[str, JSON]) -> None:
+        """Leave a signal for whoever owns the execution, or is the next to. Raises ExecutionNotFound."""
+
+    def signals(self) -> Sequence[Signal]:
+        """Every signal for the executions that this store's owner holds, oldest first."""
 
     def load(self, name: str) -> Stored:
         """Read an execution with its frames. Raises ExecutionNotFound."""
-
-    def commit(self, version: int, decision: Decision) -> int:
-        """Write a decision that was made on `version`; answers the new version. Raises Conflict."""
 
     def history(self, name: str) -> list[HistoryEvent]:
         """Every history event, oldest first. Raises ExecutionNotFound."""
@@ -68,11 +165,12 @@ class Store(Protocol):
     def list(self, *, status: str | None = None, since: float = 0.0, limit: int = 100) -> Sequence[Summary]:
         """Executions, the youngest first."""
 
-    def own(self, name: str) -> AbstractContextManager[None]:
-        """Hold the execution against every other process. The lock ends with the process. Raises ExecutionBusy."""
+    def changed(self) -> bool:
+        """Whether somebody else may have written since the last call; cheap enough to be asked a hundred times a
+        second."""
 
     def close(self) -> None:
-        """Give everything back."""
+        """Give everything back: what is owned becomes free and due at once."""
 
 
 def open_store(url: str) -> Store:
@@ -81,4 +179,13 @@ def open_store(url: str) -> Store:
         from engine.stores.sqlite import SqliteStore  # sqlite3 costs start-up time that a simulation need not pay
 
         return SqliteStore(url)
-    raise StoreUnavailable(f"{url!r} is no store: write sqlite:///path/to/file.db or memory:")
+    if url.startswith(("postgresql://", "postgres://")):
+        try:
+            from engine.stores.postgres import PostgresStore  # psycopg is heavy, and an extra
+        except ImportError as problem:
+            text = f"{problem}; install it with: pip install 'booking-orchestrator[postgres]'"
+            raise StoreUnavailable(f"the store on PostgreSQL needs psycopg: {text}") from problem
+        return PostgresStore(url)
+    raise StoreUnavailable(
+        f"{url!r} is no store: write sqlite:///path/to/file.db, postgresql://user@host/database or memory:"
+    )

@@ -1,56 +1,64 @@
-"""Who runs an execution: a lock on one byte of a file beside the database. It dies with its process, kill -9 included.
+"""Which processes live, on SQLite: one byte of a file beside the database is locked by each owner.
 
-The byte's position comes from the execution's name. POSIX locks do not hold within one process, so a process also
-keeps its own list.
+The byte's position is the owner's id. The kernel gives the lock back the moment the process dies, `kill -9` included.
+POSIX locks do not hold within one process, so a process also keeps its own list.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from engine.errors import ExecutionBusy, StoreUnavailable
+from engine.errors import StoreUnavailable
 
-_held: set[tuple[str, str]] = set()
 _guard = threading.Lock()
+_held: set[tuple[str, int]] = set()
 _files: dict[str, int] = {}
 """Open lock files by path. One descriptor each for the life of the process: closing any would drop all its locks."""
 
 
-@contextmanager
-def own(lock_file: Path | None, database: str, name: str) -> Iterator[None]:
-    """Hold the execution `name` of `database`. Raises ExecutionBusy when it is held elsewhere."""
-    held = (database, name)
-    busy = ExecutionBusy(f"execution {name!r} is being run by another process; wait for it, or look with: engine show")
-    with _guard:
-        if held in _held:
-            raise busy
-        position = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
-        if lock_file is not None:
-            try:
-                fcntl.lockf(_descriptor(lock_file), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, position)
-            except (BlockingIOError, PermissionError):
-                raise busy from None
-        _held.add(held)
-    try:
-        yield
-    finally:
+class Locks:
+    """The locks of the owners of one database. `file` None: the database is this process's own, and so are they."""
+
+    def __init__(self, file: Path | None, database: str) -> None:
+        self._file = None if file is None else str(file.resolve())
+        self._database = self._file or database
+
+    def hold(self, owner: int) -> bool:
+        """Take the lock of that owner; False when it is held, by this process or another one."""
         with _guard:
-            _held.discard(held)
-            if lock_file is not None:
-                fcntl.lockf(_descriptor(lock_file), fcntl.LOCK_UN, 1, position)
+            held = (self._database, owner)
+            if held in _held:
+                return False
+            if self._file is not None:
+                try:
+                    fcntl.lockf(_descriptor(self._file), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
+                except (BlockingIOError, PermissionError):
+                    return False
+            _held.add(held)
+            return True
+
+    def give_back(self, owner: int) -> None:
+        """Let go of a lock that this process holds."""
+        with _guard:
+            _held.discard((self._database, owner))
+            if self._file is not None:
+                fcntl.lockf(_descriptor(self._file), fcntl.LOCK_UN, 1, owner)
+
+    def free(self, owner: int) -> bool:
+        """Whether nobody holds the lock: that owner's process has ended."""
+        if not self.hold(owner):
+            return False
+        self.give_back(owner)
+        return True
 
 
-def _descriptor(lock_file: Path) -> int:
-    key = str(lock_file.resolve())
-    if key not in _files:
+def _descriptor(path: str) -> int:
+    if path not in _files:
         try:
-            _files[key] = os.open(key, os.O_RDWR | os.O_CREAT, 0o600)
+            _files[path] = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as problem:
-            raise StoreUnavailable(f"the lock file {lock_file} cannot be written: {problem.strerror}") from problem
-    return _files[key]
+            raise StoreUnavailable(f"the lock file {path} cannot be written: {problem.strerror}") from problem
+    return _files[path]

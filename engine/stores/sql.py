@@ -1,16 +1,37 @@
-"""SQL lives in .sql files as named statements; this reads them."""
+"""SQL lives in .sql files: named statements, and numbered migrations that are never edited once released."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
 from pathlib import Path
+from typing import Final, NamedTuple
 
-NAMED = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+HERE: Final = Path(__file__).parent
+NAMED: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+COMMENT: Final = re.compile(r"--[^\n]*")
+
+
+class Migration(NamedTuple):
+    """One step of a schema: its number, from 1, and its statements in order."""
+
+    number: int
+    statements: tuple[str, ...]
 
 
 @cache
-def statements(path: Path) -> dict[str, str]:
-    """The statements of a file, by the name in the comment `-- name: …` above each."""
-    parts = NAMED.split(path.read_text(encoding="utf-8"))
+def statements(database: str) -> dict[str, str]:
+    """The statements of `<database>.sql`, by the name in the comment `-- name: …` above each."""
+    parts = NAMED.split((HERE / f"{database}.sql").read_text(encoding="utf-8"))
     return {name: text.strip().removesuffix(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@cache
+def migrations(database: str) -> tuple[Migration, ...]:
+    """The migrations in `<database>_NNNN.sql`, in order."""
+    found = []
+    for path in sorted(HERE.glob(f"{database}_[0-9]*.sql")):
+        text = COMMENT.sub("", path.read_text(encoding="utf-8"))
+        parts = tuple(part.strip() for part in text.split(";\n") if part.strip())
+        found.append(Migration(int(path.stem.rpartition("_")[2]), parts))
+    return tuple(found)

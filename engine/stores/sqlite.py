@@ -3,235 +3,315 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
+import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any
 
-from engine.core.events import Decision, HistoryEvent
-from engine.core.execution import Execution
-from engine.errors import Conflict, ExecutionAlreadyExists, ExecutionNotFound, StoreTooNew, StoreUnavailable
+from engine.core.events import HistoryEvent
+from engine.core.execution import RUNNING
+from engine.errors import ExecutionBusy, ExecutionNotFound, LeaseLost
 from engine.step import Connection
-from engine.stores import Stored, Summary
-from engine.stores.ownership import own
+from engine.stores import KEEP, Begun, Change, Claimed, Definition, Signal, Start, Stored, Summary, rows
+from engine.stores.ownership import Locks
 from engine.stores.sql import statements
-from engine.values import JSON, content_hash, dump, equal
+from engine.stores.sqlite_connection import Transactions, connect, explained, migrate
+from engine.values import JSON, dump, equal
 
-HERE: Final = Path(__file__).parent
-SCHEMA_VERSION: Final = 1
-APPLICATION_ID: Final = 0x464C4F57  # "FLOW": tells our files from other SQLite databases
-BUSY_SECONDS: Final = 10.0
+OWNER_BITS = 52
+"""Ids of owners are drawn at random: two never meet."""
 
 
 class SqliteStore:
-    """`sqlite:///path` or `memory:`. See `engine.stores.Store` for the contract."""
+    """`sqlite:///path` or `memory:`. See `engine.stores.Store` for the contract.
+
+    The one of `memory:` has a single connection, which threads take turns on.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
         self.path = Path(path) if path else None
-        self.sql = statements(HERE / "queries.sql")
-        self._thread = threading.get_ident()
+        self.owner: int | None = None
+        self._sql = statements("sqlite")
         self._lock = threading.RLock()
-        self._inside = False
-        with self._trouble():
-            self.connection = self._connect()
-            self._prepare()
-
-    def _connect(self) -> sqlite3.Connection:
-        # autocommit: transactions begin and end where this file says so
-        connection = sqlite3.connect(
-            self.path or ":memory:", isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False
-        )
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        return connection
-
-    def _prepare(self) -> None:
-        db = self.connection
-        with self.transaction():
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            (owner,) = db.execute("PRAGMA application_id").fetchone()
-            if version > SCHEMA_VERSION:
-                raise StoreTooNew(
-                    f"{self.url} was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION}); "
-                    "upgrade this installation"
-                )
-            if owner not in (0, APPLICATION_ID) or (version == 0 and _has_tables(db)):
-                raise StoreUnavailable(f"{self.url} is another application's database; choose another file")
-            if version == 0:
-                for statement in (HERE / "schema.sql").read_text(encoding="utf-8").split(";\n"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
-    @contextmanager
-    def _trouble(self) -> Iterator[None]:
-        """Say what is wrong with the database and what to do, instead of SQLite's words."""
-        try:
-            yield
-        except sqlite3.OperationalError as problem:
-            raise StoreUnavailable(f"{self.url}: {problem}. {_advice(str(problem))}") from problem
-        except sqlite3.DatabaseError as problem:
-            if isinstance(problem, sqlite3.IntegrityError):
+        self._spare: list[sqlite3.Connection] = []
+        self._definitions: set[str] = set()
+        self._put: set[str] = set()
+        self._data_version = -1
+        with explained(url):
+            self.use(connect(self.path))
+            try:
+                with self._transactions.begin():
+                    migrate(self.connection, url)
+            except BaseException:
+                self.connection.close()
                 raise
-            raise StoreUnavailable(f"{self.url}: {problem}. Is it a database of this engine?") from problem
+        lock_file = None if self.path is None else self.path.with_name(self.path.name + "-owners")
+        self._locks = Locks(lock_file, f"memory:{id(self)}")
+
+    def use(self, connection: Any) -> None:
+        """Work on that connection from now on."""
+        self.connection = connection
+        self._transactions = Transactions(connection)
+
+    # -- transactions ----------------------------------------------------------------------------------------------
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """See Store. A step in a thread of its own gets a connection of its own: it must not slip into ours."""
-        if self.path is not None and threading.get_ident() != self._thread:
-            with self._trouble(), closing(self._connect()) as own_connection, _begin(own_connection):
-                yield cast(Connection, own_connection)
-            return
-        with self._lock:
-            if self._inside:
-                yield cast(Connection, self.connection)
-                return
-            self._inside = True
+        """See Store."""
+        with self._lock, explained(self.url):
+            was = self.owner
             try:
-                with self._trouble(), _begin(self.connection):
-                    yield cast(Connection, self.connection)
-            finally:
-                self._inside = False
+                with self._transactions.begin() as db:
+                    yield db
+            except BaseException:
+                self._put.clear()
+                if self.owner != was:  # it was to become an owner in this very transaction
+                    self._leave()
+                raise
+            if not self._transactions.depth:
+                self._definitions |= self._put
+                self._put.clear()
 
-    def create(self, decision: Decision, flow: str, source: JSON, file: str | None) -> bool:
-        execution = decision.execution
-        with self.transaction() as db, self._trouble():
-            digest = content_hash(source)
-            db.execute(self.sql["put_definition"], (digest, dump(source), file, time.time()))
-            known = db.execute("SELECT input FROM executions WHERE name = ?", (execution.name,)).fetchone()
-            if known is not None:
-                if equal(json.loads(known[0]), execution.input):
-                    return False
-                raise ExecutionAlreadyExists(
-                    f"execution {execution.name!r} exists with another input; choose another name"
-                )
-            db.execute(
-                self.sql["insert_execution"],
-                (
-                    execution.name,
-                    digest,
-                    flow,
-                    execution.status,
-                    _header(execution),
-                    dump(execution.input),
-                    _optional(execution.output, execution.status == "SUCCEEDED"),
-                    execution.error,
-                    execution.cause,
-                    execution.started,
-                    execution.stopped,
-                ),
-            )
-            self._write(db, decision)
-        return True
+    @contextmanager
+    def aside(self) -> Iterator[Connection]:
+        """See Store. A database in memory has no second connection: there it waits for its turn."""
+        if self.path is None:
+            with self.transaction() as db:
+                yield db
+            return
+        with explained(self.url):
+            try:
+                connection = self._spare.pop()
+            except IndexError:
+                connection = connect(self.path)
+            try:
+                with Transactions(connection).begin() as db:
+                    yield db
+            finally:
+                self._spare.append(connection)
+
+    def _read(self, name: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        with self._lock, explained(self.url):
+            return list(self.connection.execute(self._sql[name], parameters).fetchall())
+
+    def _many(self, name: str, values: Sequence[Any]) -> int:
+        """Run a statement once for each row of values; answers how many rows it changed in all."""
+        if not values:
+            return 0
+        return int(self.connection.executemany(self._sql[name], values).rowcount)
+
+    # -- owners ----------------------------------------------------------------------------------------------------
+
+    def enter(self, lease: float | None) -> int:
+        owner = secrets.randbits(OWNER_BITS)
+        self._locks.hold(owner)
+        until = None if lease is None else time.time() + lease
+        with self.transaction() as db:
+            db.execute(self._sql["enter"], (owner, until, f"{os.getpid()} on {socket.gethostname()}", time.time()))
+        self._leave()
+        self.owner, self._lease = owner, lease
+        return owner
+
+    def beat(self) -> int:
+        with self.transaction() as db:
+            if self.owner is not None:
+                until = None if self._lease is None else time.time() + self._lease
+                if not db.execute(self._sql["extend"], (until, self.owner)).rowcount:
+                    raise LeaseLost("this process was silent for longer than its lease; others have taken over")
+            others = self._read("others", (self.owner or 0,))
+            gone = [owner for owner, until in others if self._gone(owner, until)]
+            gone += [owner for (owner,) in self._read("strays")]
+            freed = sum(self._bury(db, owner) for owner in gone)
+            db.execute(self._sql["drop_stale_signals"])
+        return freed
+
+    def _bury(self, db: Any, owner: int) -> int:
+        """Forget an owner; answers how many executions that frees."""
+        db.execute(self._sql["bury"], (owner,))
+        return int(db.execute(self._sql["free"], (owner,)).rowcount)
+
+    def _gone(self, owner: int, until: float | None) -> bool:
+        return (until is not None and until < time.time()) or self._locks.free(owner)
+
+    def _owned(self) -> int:
+        if self.owner is None:
+            return self.enter(None)
+        return self.owner
+
+    def _leave(self) -> None:
+        if self.owner is not None:
+            self._locks.give_back(self.owner)
+            self.owner = None
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def put_definition(self, digest: str, source: JSON, file: str | None) -> None:
+        if digest not in self._definitions:
+            with self.transaction() as db:
+                db.execute(self._sql["put_definition"], (digest, dump(source), file, time.time()))
+                self._put.add(digest)
+
+    def definition(self, digest: str) -> Definition:
+        ((source, file),) = self._read("definition", (digest,))
+        return Definition(json.loads(source), file)
+
+    def create(self, starts: Sequence[Start]) -> Sequence[Begun]:
+        with self.transaction() as db:
+            if any(start.owned for start in starts):
+                self._check_owner()
+            begun = [self._start(db, start) for start in starts]
+            made = [(found.key, start.decision) for found, start in zip(begun, starts, strict=True) if found.key]
+            self._write(made)
+        return begun
+
+    def commit(self, changes: Sequence[Change]) -> frozenset[int]:
+        with self.transaction() as db:
+            self._check_owner()
+            changes, lost = self._update_all(db, changes)
+            self._write([(change.key, change.decision) for change in changes])
+            self._many("answer_signal", [(signal,) for change in changes for signal in change.signals])
+        return lost
+
+    def _check_owner(self) -> None:
+        if not self._read("owner", (self._owned(),)):
+            raise LeaseLost("this process was silent for longer than its lease; others have taken over")
+
+    def _update_all(self, db: Any, changes: Sequence[Change]) -> tuple[Sequence[Change], frozenset[int]]:
+        """Move on the executions that are still ours; answers their changes and the keys of the others."""
+        db.execute("SAVEPOINT changes")
+        if self._update(changes) == len(changes):
+            return changes, frozenset()
+        db.execute("ROLLBACK TO changes")
+        held = set(self._read("held", (self.owner, json.dumps([change.key for change in changes]))))
+        ours = [change for change in changes if (change.key, change.version) in held]
+        self._update(ours)
+        return ours, frozenset(change.key for change in changes) - {change.key for change in ours}
+
+    def _update(self, changes: Iterable[Change]) -> int:
+        """Move the executions on; answers how many of them were still ours."""
+        owner = self._owned()
+        advanced, parked, finished = [], [], []
+        for change in changes:
+            if change.decision.execution.status != RUNNING:
+                finished.append(rows.finish_row(change, owner))
+            elif change.wakes == KEEP:
+                advanced.append(rows.advance_row(change, owner))
+            else:
+                parked.append(rows.park_row(change, owner))
+        return self._many("advance", advanced) + self._many("park", parked) + self._many("finish", finished)
+
+    def _write(self, made: Sequence[tuple[int, Any]]) -> None:
+        """Frames and history of decisions."""
+        written, gone = rows.frame_rows(made)
+        self._many("put_frame", written)
+        self._many("drop_frame", gone)
+        self._many("append_history", list(rows.history_rows(made)))
+
+    def _start(self, db: Any, start: Start) -> Begun:
+        cursor = db.execute(self._sql["start"], rows.start_row(start, self._owned() if start.owned else None))
+        if cursor.rowcount:
+            return Begun(cursor.lastrowid)
+        execution = start.decision.execution
+        (text,) = db.execute(self._sql["input_of"], (execution.name,)).fetchone()
+        return Begun(None, equal(json.loads(text), execution.input))
+
+    # -- taking ----------------------------------------------------------------------------------------------------
+
+    def claim(self, now: float, limit: int) -> Claimed:
+        found: list[Stored] = []
+        if self._read("any_due", (now,)):
+            with self.transaction() as db:
+                keys = [key for (key,) in db.execute(self._sql["claim"], (self._owned(), now, limit)).fetchall()]
+                found = self._load(keys)
+        ((due,),) = self._read("next_due")
+        fresh = [rows.as_before(stored) for stored in found]
+        return Claimed(fresh, due)
+
+    def take(self, name: str) -> Stored:
+        if self._find(name)[2] != RUNNING:
+            return self.load(name)
+        me = self._owned()
+        with self.transaction() as db:
+            key, owner, status = self._find(name)
+            if status != RUNNING:
+                return self._load([key])[0]
+            if owner is not None:
+                row = next(iter(self._read("owner", (owner,))), None)
+                if owner == me or (row is not None and not self._gone(owner, row[0])):
+                    raise ExecutionBusy(
+                        f"execution {name!r} is being run by another process ({row and row[1]}); "
+                        "wait for it, or look with: engine show"
+                    )
+                self._bury(db, owner)
+            db.execute(self._sql["take"], (me, key))
+            (stored,) = self._load([key])
+        return rows.as_before(stored)
+
+    def post(self, name: str, event: dict[str, JSON]) -> None:
+        with self.transaction() as db:
+            key, _, _ = self._find(name)
+            db.execute(self._sql["post"], (key, rows.encode(event)))
+            db.execute(self._sql["wake"], (key,))
+        self._data_version = -1
+
+    def signals(self) -> Sequence[Signal]:
+        if self.owner is None:
+            return ()
+        return [Signal(id, key, json.loads(event)) for id, key, event in self._read("signals", (self.owner,))]
+
+    # -- reading ---------------------------------------------------------------------------------------------------
 
     def load(self, name: str) -> Stored:
-        with self._trouble():
-            row = self.connection.execute(self.sql["load_execution"], (name,)).fetchone()
-            if row is None:
-                raise ExecutionNotFound(f"there is no execution {name!r} in {self.url}; see: engine list")
-            frames = self.connection.execute(self.sql["load_frames"], (name,)).fetchall()
-        header, given, output, version, source, file = row
-        whole = {
-            **json.loads(header),
-            "input": json.loads(given),
-            "output": None if output is None else json.loads(output),
-        }
-        execution = Execution.from_json(whole, [json.loads(body) for (body,) in frames])
-        return Stored(execution, version, json.loads(source), file)
+        with self._lock, explained(self.url), self._transactions.begin("DEFERRED"):
+            key, _, _ = self._find(name)
+            return self._load([key])[0]
 
-    def commit(self, version: int, decision: Decision) -> int:
-        execution = decision.execution
-        with self.transaction() as db, self._trouble():
-            changed = db.execute(
-                self.sql["update_execution"],
-                (
-                    execution.status,
-                    _header(execution),
-                    _optional(execution.output, execution.status == "SUCCEEDED"),
-                    execution.error,
-                    execution.cause,
-                    execution.stopped,
-                    execution.name,
-                    version,
-                ),
-            )
-            if changed.rowcount != 1:
-                raise Conflict(f"execution {execution.name!r} was changed by another process; nothing was written")
-            self._write(db, decision)
-        return version + 1
+    def _find(self, name: str) -> tuple[int, int | None, str]:
+        found = self._read("find", (name,))
+        if not found:
+            raise ExecutionNotFound(f"there is no execution {name!r} in {self.url}; see: engine list")
+        key, owner, status = found[0]
+        return key, owner, status
 
-    def _write(self, db: Connection, decision: Decision) -> None:
-        """Frames and history of a decision, inside the caller's transaction."""
-        name = decision.execution.name
-        for path, frame in decision.frames.items():
-            if frame is None:
-                db.execute(self.sql["drop_frame"], (name, path))
-            else:
-                row = (name, path, frame.state, frame.wait, frame.wakes, dump(frame.to_json()))
-                db.execute(self.sql["put_frame"], row)
-        if decision.history:
-            db.execute(self.sql["append_history"], (name, decision.history[0][0], dump(decision.history)))
+    def _load(self, keys: Sequence[int]) -> list[Stored]:
+        """The executions of those keys, in their order."""
+        wanted = json.dumps(keys)
+        bodies: dict[int, list[str]] = {}
+        for key, body in self._read("load_frames", (wanted,)):
+            bodies.setdefault(key, []).append(body)
+        found = {row[0]: rows.stored(row, bodies.get(row[0], ())) for row in self._read("load", (wanted,))}
+        return [found[key] for key in keys]
 
     def history(self, name: str) -> list[HistoryEvent]:
-        with self._trouble():
-            known = self.connection.execute("SELECT 1 FROM executions WHERE name = ?", (name,)).fetchone()
-            if known is None:
-                raise ExecutionNotFound(f"there is no execution {name!r} in {self.url}; see: engine list")
-            rows = self.connection.execute(self.sql["load_history"], (name,)).fetchall()
-        return [cast(HistoryEvent, tuple(event)) for (events,) in rows for event in json.loads(events)]
+        key, _, _ = self._find(name)
+        return rows.history(text for (text,) in self._read("load_history", (key,)))
 
     def list(self, *, status: str | None = None, since: float = 0.0, limit: int = 100) -> Sequence[Summary]:
-        with self._trouble():
-            rows = self.connection.execute(self.sql["list_executions"], (status, since, limit)).fetchall()
-        return [Summary(*row) for row in rows]
+        if status is None:
+            found = self._read("list", (since, limit))
+        else:
+            found = self._read("list_by_status", (status, since, limit))
+        return [Summary(*row)._replace(error=rows.decoded_error(row[5])) for row in found]
 
-    def own(self, name: str) -> AbstractContextManager[None]:
-        lock_file = None if self.path is None else self.path.with_name(self.path.name + "-owners")
-        return own(lock_file, self.url if self.path is not None else f"memory:{id(self)}", name)
+    def changed(self) -> bool:
+        before, self._data_version = self._data_version, self.connection.execute("PRAGMA data_version").fetchone()[0]
+        return before != self._data_version
 
     def close(self) -> None:
-        self.connection.close()
-
-
-@contextmanager
-def _begin(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction: committed at the end of the block, rolled back when it raises."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _has_tables(db: Any) -> bool:
-    return bool(db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone())
-
-
-def _header(execution: Execution) -> str:
-    header = execution.header()
-    del header["input"], header["output"]
-    return dump(header)
-
-
-def _optional(value: JSON, present: bool) -> str | None:
-    return dump(value) if present else None
-
-
-def _advice(problem: str) -> str:
-    """The next step for what SQLite says."""
-    advice = {
-        "locked": f"Another process has held it for {BUSY_SECONDS:.0f} s; end that one, or try again",
-        "readonly": "Make the file and its folder writable, or choose another with --store",
-        "unable to open": "Create the folder, or choose another file with --store",
-        "full": "Free some space on the disk, then: engine resume",
-        "disk I/O": "Check the disk, then: engine resume",
-    }
-    return next((text for words, text in advice.items() if words in problem), "Choose another file with --store") + "."
+        with explained(self.url):
+            if self.owner is not None:
+                # Not worth waiting for the disk: the lock says the same.
+                self.connection.execute("PRAGMA synchronous = NORMAL")
+                with self.transaction() as db:
+                    self._bury(db, self.owner)
+                self._leave()
+            for connection in [self.connection, *self._spare]:
+                connection.close()

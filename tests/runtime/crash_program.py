@@ -124,7 +124,7 @@ def create_table(host: Any) -> None:
 def main(database: str, effects: str, moment: str, number: str) -> None:
     fuse = Fuse(moment, int(number))
     with Engine(f"sqlite:///{database}", steps=steps(Path(effects), fuse)) as engine:
-        engine._store.connection = Watched(engine._store.connection, fuse)  # type: ignore[attr-defined]
+        engine._store.use(Watched(engine._store.connection, fuse))  # type: ignore[attr-defined]
         outcome = engine.run(FLOW, {"order": 7}, name="order-7")
     print(outcome.status, fuse.seen.get("before-commit", 0), fuse.seen.get("before-effect", 0))
 

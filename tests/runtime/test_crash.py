@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from engine import Engine
-from tests.runtime.crash_program import Fuse, steps
+from engine.errors import ExecutionBusy
+from tests.runtime.crash_program import FLOW, Fuse, steps
 
 PROGRAM = Path(__file__).with_name("crash_program.py")
-COMMITS, EFFECTS = 9, 5
-"""What an undisturbed run has; the first test checks these numbers."""
+COMMITS, EFFECTS = 10, 5
+"""What an undisturbed run has (the last commit is that of closing the store); the first test checks these numbers."""
 
 MOMENTS = [
     (moment, number)
@@ -67,21 +68,18 @@ def test_a_run_killed_at_any_moment_is_finished_by_resume_with_nothing_done_twic
 
 
 def test_two_processes_never_run_the_same_execution(tmp_path: Path) -> None:
-    from engine.errors import ExecutionBusy
-    from engine.stores import open_store
-
     url = f"sqlite:///{tmp_path}/runs.db"
-    with Engine(url, steps=steps(tmp_path / "effects", Fuse("never", 0))):
-        store = open_store(url)
-        check = (
-            "import sys; from engine import Engine, EngineError\n"
-            "try: Engine(sys.argv[1]).resume('order-7')\n"
-            "except EngineError as error: print(type(error).__name__)"
-        )
-        with store.own("order-7"):
-            with pytest.raises(ExecutionBusy), store.own("order-7"):
-                pass
-            other = subprocess.run([sys.executable, "-c", check, url], capture_output=True, text=True, check=True)
-            assert other.stdout.strip() == "ExecutionBusy"
-        free = subprocess.run([sys.executable, "-c", check, url], capture_output=True, text=True, check=True)
-        assert free.stdout.strip() == "ExecutionNotFound"
+    check = (
+        "import sys; from engine import Engine, EngineError\n"
+        "try: Engine(sys.argv[1]).resume('order-7')\n"
+        "except EngineError as error: print(type(error).__name__)"
+    )
+    with Engine(url, steps=steps(tmp_path / "effects", Fuse("never", 0))) as engine:
+        engine.start(FLOW, {"order": 7}, name="order-7")
+        engine._store.take("order-7")
+        with pytest.raises(ExecutionBusy):
+            engine.resume("order-7")
+        other = subprocess.run([sys.executable, "-c", check, url], capture_output=True, text=True, check=True)
+        assert other.stdout.strip() == "ExecutionBusy"
+    with Engine(url, steps=steps(tmp_path / "effects", Fuse("never", 0))) as engine:
+        assert engine.resume("order-7").status == "SUCCEEDED", "what was given back goes on elsewhere"

@@ -234,7 +234,7 @@ def test_what_a_failing_transactional_step_wrote_is_undone() -> None:
 
     with Engine("memory:", steps=registry(work)) as engine:
         assert engine.run(one()).error == "No"
-        with engine._host.transaction() as db:
+        with engine.host.transaction() as db:
             assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'mine'").fetchone() == (0,)
 
 
@@ -379,7 +379,7 @@ def test_a_locked_database_is_named_and_nothing_is_half_written(tmp_path: Path, 
     import sqlite3
     from contextlib import closing
 
-    monkeypatch.setattr("engine.stores.sqlite.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("engine.stores.sqlite_connection.BUSY_SECONDS", 0.05)
     url = f"sqlite:///{tmp_path}/runs.db"
     with Engine(url, steps={"work": echo}) as engine, closing(sqlite3.connect(tmp_path / "runs.db")) as other:
         other.execute("BEGIN EXCLUSIVE")

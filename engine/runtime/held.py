@@ -1,0 +1,169 @@
+"""An execution in a worker's hands, and the alarm clock for all of them."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Final
+
+from engine.core.advance import Advance
+from engine.core.decide import handle
+from engine.core.events import DeadlineReached, Decision, Event, HistoryEvent, ScheduleTask, StartTimer, TimerFired
+from engine.core.execution import RUNNING, TASK, Execution
+from engine.machine import StateMachine
+from engine.runtime.simulate import Outcome
+from engine.stores import KEEP, Change
+
+PARK_SECONDS: Final = 5.0
+"""An execution that has to wait for longer is given back: it costs a row and no memory."""
+
+
+class Held:
+    """One execution that a worker owns.
+
+    `advance` is the working state of what has been decided since the last commit; `calls` the tokens of the calls that
+    are out or about to be made; `timers` a heap of moments and tokens ("" is the execution's own deadline); `alarm`
+    when the worker is to look at them; `aside` says until when it is to be left alone, since it cannot go on here;
+    `follower` is told of the end, and will want to see the `history`.
+    """
+
+    __slots__ = (
+        "advance",
+        "alarm",
+        "aside",
+        "calls",
+        "execution",
+        "follower",
+        "history",
+        "key",
+        "machine",
+        "signals",
+        "timers",
+        "version",
+    )
+
+    machine: StateMachine
+
+    def __init__(self, key: int, execution: Execution, version: int) -> None:
+        self.key = key
+        self.execution = execution
+        self.version = version
+        self.advance: Advance | None = None
+        self.calls: set[str] = set()
+        self.signals: list[int] = []
+        self.timers: list[tuple[float, str]] = []
+        self.alarm: float | None = None
+        self.aside: float | None = None
+        self.follower: Future[Outcome] | None = None
+        self.history: list[HistoryEvent] | None = None
+        if execution.deadline is not None:
+            self.timers.append((execution.deadline, ""))
+
+    def feed(self, event: Event) -> None:
+        """Let an event happen in the working state."""
+        if self.aside is None:
+            handle(self.advance or self.open(event.time), event)
+
+    def open(self, now: float) -> Advance:
+        """The working state, as after the last commit."""
+        self.advance = Advance(self.machine, self.execution, now)
+        return self.advance
+
+    def waits_for(self, command: ScheduleTask) -> bool:
+        """Whether that call is still wanted."""
+        frame = self.execution.frames.get(command.path)
+        return frame is not None and frame.wait == TASK and command.token == f"{frame.path}#{frame.token}"
+
+    def change(self, now: float) -> Change:
+        """What has been decided since the last commit, to be written."""
+        if self.aside is not None:
+            return Change(self.key, self.version, Decision(self.execution, {}, [], []), self.aside)
+        assert self.advance is not None
+        decision = self.advance.decision()
+        return Change(self.key, self.version, decision, self._wakes(decision, now), self.signals)
+
+    def _wakes(self, decision: Decision, now: float) -> float | None:
+        """KEEP, or when the execution is to be taken up again if nothing is to be done for long."""
+        if self.calls or decision.execution.status != RUNNING:
+            return KEEP
+        due = self.timers[0][0] if self.timers else None
+        for command in decision.commands:
+            if isinstance(command, ScheduleTask):
+                return KEEP
+            if isinstance(command, StartTimer):
+                due = command.due if due is None else min(due, command.due)
+        return KEEP if due is not None and due < now + PARK_SECONDS else due
+
+    def may_park(self, now: float) -> bool:
+        """Whether no timer is due soon."""
+        return not self.timers or self.timers[0][0] >= now + PARK_SECONDS
+
+    def written(self, decision: Decision) -> None:
+        """The decision is durable."""
+        self.version += 1
+        self.execution = decision.apply()
+        self.advance = None
+        if self.signals:
+            self.signals = []
+        if self.history is not None:
+            self.history += decision.history
+
+    def set_timer(self, due: float, token: str) -> None:
+        heapq.heappush(self.timers, (due, token))
+
+    def ring(self, now: float) -> Iterator[Event]:
+        """The events of the timers that are due. Each is to be fed before the next is asked for."""
+        while self.timers and self.timers[0][0] <= now:
+            moment, token = heapq.heappop(self.timers)
+            if not token:
+                yield DeadlineReached(max(moment, now))
+                continue
+            yield TimerFired(token, max(moment, now))
+            # A heartbeat has moved the time-out on: ask again then.
+            frame = (self.advance or self.open(now)).frame(token.partition("#")[0])
+            if (
+                frame is not None
+                and frame.wait == TASK
+                and token.endswith(f"#{frame.token}")
+                and frame.wakes is not None
+            ):
+                self.set_timer(frame.wakes, token)
+
+
+class Alarms:
+    """When which execution has something due. Looks at each only when its time has come."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int]] = []
+
+    def set(self, held: Held) -> None:
+        """See that the worker looks at this one when its first timer is due."""
+        if not held.timers:
+            return
+        due = held.timers[0][0]
+        if held.alarm is None or due < held.alarm:
+            held.alarm = due
+            heapq.heappush(self._heap, (due, held.key))
+
+    def next(self) -> float | None:
+        """When the next alarm goes off."""
+        return self._heap[0][0] if self._heap else None
+
+    def ring(self, now: float, everyone: dict[int, Held]) -> list[Held]:
+        """Those that have something due now. Forgotten alarms (of what has ended, or was put earlier) are dropped."""
+        due = []
+        while self._heap and self._heap[0][0] <= now:
+            moment, key = heapq.heappop(self._heap)
+            held = everyone.get(key)
+            if held is not None and held.alarm == moment:
+                held.alarm = None
+                due.append(held)
+        if len(self._heap) > 2 * len(everyone) + 1000:
+            self._heap = [(held.alarm, held.key) for held in everyone.values() if held.alarm is not None]
+            heapq.heapify(self._heap)
+        return due
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._heap.clear()

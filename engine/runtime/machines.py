@@ -1,0 +1,101 @@
+"""Flows made ready to run, and the first decision of an execution."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from engine.core.decide import decide
+from engine.core.events import Decision, ExecutionStarted
+from engine.core.execution import DEFAULT_HISTORY_LIMIT, Execution
+from engine.definition import load
+from engine.errors import InvalidInput, UnknownStep, UnsupportedResource
+from engine.machine import StateMachine
+from engine.states.task import Task
+from engine.step import StepRegistry
+from engine.stores import Store
+from engine.values import JSON, MAX_PAYLOAD_BYTES, check_json, content_hash, exceeds
+
+Definition = StateMachine | dict[str, JSON] | str | os.PathLike[str]
+NAME_CHARACTERS: Final = 80
+MOST_KEPT: Final = 256
+FORBIDDEN: Final = set(' \t\r\n<>{}[]?*"#%\\^|~`$&,;:/')
+
+
+class Machines:
+    """The machines of one store: those that are started, and those that stored executions began with."""
+
+    def __init__(self, store: Store, steps: StepRegistry) -> None:
+        self._store = store
+        self._steps = steps
+        self._stored: dict[str, StateMachine] = {}
+        self._digests: dict[int, tuple[StateMachine, str]] = {}
+
+    def ready(self, flow: Definition) -> StateMachine:
+        """The machine of a flow, read if need be, with all its resources at hand.
+
+        Raises DefinitionError, UnknownStep, UnsupportedResource.
+        """
+        machine = flow if isinstance(flow, StateMachine) else load(flow, steps=self._steps.names())
+        if id(machine) in self._digests:
+            return machine
+        for state in machine.walk():
+            if isinstance(state, Task):
+                if state.resource.scheme != "step":
+                    raise UnsupportedResource(
+                        f"state {state.name!r}: the resource {state.resource.uri!r} cannot be called here; "
+                        "only step:NAME can"
+                    )
+                if state.resource.name not in self._steps:
+                    raise UnknownStep(
+                        f"state {state.name!r}: there is no step {state.resource.name!r}; see: engine steps"
+                    )
+        return machine
+
+    def digest(self, machine: StateMachine) -> str:
+        """The content hash of a machine that is ready; kept with the machine itself, whose id is the key."""
+        if id(machine) not in self._digests:
+            if len(self._digests) >= MOST_KEPT:
+                self._digests.clear()
+            self._digests[id(machine)] = (machine, content_hash(machine.source))
+        return self._digests[id(machine)][1]
+
+    def of(self, digest: str) -> StateMachine:
+        """The machine that a stored execution began with, whatever its file says today."""
+        if digest not in self._stored:
+            found = self._store.definition(digest)
+            machine = load(found.source)
+            machine.file = found.file
+            self._stored[digest] = machine
+        return self._stored[digest]
+
+
+def begin(
+    machine: StateMachine, input: JSON, name: str, now: float, *, runs: int, limit: int = DEFAULT_HISTORY_LIMIT
+) -> Decision:
+    """The first decision of a new execution; the execution's `machine_id` is the flow's name. Raises InvalidInput."""
+    _check_name(name)
+    given = {} if input is None else input
+    problem = check_json(given)
+    if problem is None and exceeds(given):
+        problem = f"it is larger than {MAX_PAYLOAD_BYTES} bytes"
+    if problem is not None:
+        raise InvalidInput(f"the input is not acceptable: {problem}")
+    flow = Path(machine.file).stem if machine.file else "flow"
+    fresh = Execution(name, given, machine_id=flow, history_limit=limit, runs=runs)
+    return decide(machine, fresh, ExecutionStarted(now))
+
+
+def new_name() -> str:
+    """A name for an execution that was given none."""
+    return f"run-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(6)}"
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= NAME_CHARACTERS or FORBIDDEN & set(name) or not name.isprintable():
+        raise InvalidInput(
+            f"{name!r} is no execution name: use 1 to {NAME_CHARACTERS} letters, digits, hyphens, underscores or dots"
+        )

@@ -1,0 +1,115 @@
+"""Where steps are called beside the scheduler: threads for plain functions, one event loop for `async def`.
+
+**Which calls leave the scheduler's thread.** A hop to another thread and back costs more than a short step. So a step
+is called right in the scheduler's thread until one call of it is slow; then it goes to the pool, and comes back after a
+hundred quick calls there. A call that turns out to be slow in the scheduler's thread does not hold up the others: it
+keeps the thread, and another one becomes the scheduler (`engine.runtime.making.Turn`).
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from engine.core.events import ScheduleTask
+from engine.step import Step
+
+SLOW_SECONDS: Final = 0.002
+QUICK_SECONDS: Final = 0.0005
+QUICK_CALLS: Final = 100
+
+Job = Callable[[], None]
+
+
+class Pace:
+    """What is known of one step: whether its calls are quick, and how many may run at once."""
+
+    __slots__ = ("limit", "quick", "running", "streak", "waiting")
+
+    def __init__(self, limit: int | None) -> None:
+        self.limit = limit
+        self.quick = True
+        self.streak = 0
+        self.running = 0
+        self.waiting: deque[tuple[Any, ScheduleTask]] = deque()
+
+    @property
+    def full(self) -> bool:
+        """Whether no further call may be made now."""
+        return self.limit is not None and self.running >= self.limit
+
+    def took(self, seconds: float) -> None:
+        """One call took that long."""
+        if seconds > SLOW_SECONDS:
+            self.quick, self.streak = False, 0
+        elif not self.quick:
+            self.streak = self.streak + 1 if seconds < QUICK_SECONDS else 0
+            self.quick = self.streak >= QUICK_CALLS
+
+
+class Pool:
+    """At most `size` threads, started as they are needed, and one event loop.
+
+    `limits`: most calls at once, by step name or pattern (`taxi.*`); the first pattern that fits counts.
+    """
+
+    def __init__(self, size: int, limits: Mapping[str, int]) -> None:
+        self.size = size
+        self.limits = dict(limits)
+        self.paces: dict[str, Pace] = {}
+        self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.threads: list[threading.Thread] = []
+        self.out = 0
+        self._loop: Any = None
+
+    def pace(self, step: Step) -> Pace:
+        """What is known of that step."""
+        pace = self.paces.get(step.name)
+        if pace is None:
+            limit = next((most for pattern, most in self.limits.items() if fnmatchcase(step.name, pattern)), None)
+            pace = self.paces[step.name] = Pace(limit)
+        return pace
+
+    def submit(self, job: Job) -> None:
+        """Have it done in a thread."""
+        self.out += 1
+        if self.out > len(self.threads) and len(self.threads) < self.size:
+            thread = threading.Thread(target=self._work, name=f"step-{len(self.threads)}", daemon=True)
+            self.threads.append(thread)
+            thread.start()
+        self.jobs.put(job)
+
+    def submit_async(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Have it done on the event loop."""
+        import asyncio  # costs start-up time that a worker without async steps need not pay
+
+        self.out += 1
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=self._loop.run_forever, name="steps-async", daemon=True).start()
+        self._loop.call_soon_threadsafe(self._loop.create_task, coroutine)
+
+    def done(self) -> None:
+        """A job has ended, and its result has been received."""
+        self.out -= 1
+
+    @property
+    def backlog(self) -> int:
+        """How many jobs wait for a thread."""
+        return self.jobs.qsize()
+
+    def close(self) -> None:
+        """Let the threads end when they have nothing left to do. Does not wait for them."""
+        for _ in self.threads:
+            self.jobs.put(None)
+        self.threads.clear()
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _work(self) -> None:
+        while (job := self.jobs.get()) is not None:
+            job()

@@ -1,0 +1,368 @@
+"""The round of a worker: take in what has arrived, decide, commit everything at once, then do what follows.
+
+Rules of this file:
+
+1. Nothing follows from a decision before its commit.
+2. What arrives during a commit is the next batch: the busier it is, the more each commit carries.
+3. A call whose answer is lost with its process is made again by whoever takes over, under the same idempotency key.
+4. Once this worker was given up for dead (`LeaseLost`) it forgets everything that it held and starts afresh.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Sequence
+from logging import DEBUG
+from typing import Any, Final
+
+from engine.core.decide import decide
+from engine.core.events import (
+    Decision,
+    Event,
+    ExecutionResumed,
+    ScheduleTask,
+    StartTimer,
+)
+from engine.core.execution import RUNNING
+from engine.errors import EngineError, ExecutionAlreadyExists, ExecutionBusy, LeaseLost, StoreUnavailable
+from engine.runtime.context import EngineHost, logger
+from engine.runtime.held import Alarms, Held
+from engine.runtime.machines import Machines
+from engine.runtime.making import Calls
+from engine.runtime.pool import Pool
+from engine.runtime.signals import event_of
+from engine.runtime.simulate import Outcome
+from engine.runtime.writing import Submission, write
+from engine.step import StepRegistry
+from engine.stores import KEEP, Begun, Stored
+
+LOOK_SECONDS: Final = 0.01
+"""How often others' writes are looked for."""
+POLL_SECONDS: Final = 1.0
+"""How often due executions, and processes that are gone, are looked for when nothing says that there are any."""
+CLAIM: Final = 500
+"""Most executions taken up at once."""
+SET_ASIDE_SECONDS: Final = 60.0
+"""How long an execution that this worker cannot run is left alone."""
+LONGEST_PAUSE: Final = 2.0
+
+
+class Scheduler:
+    """Everything that a worker holds. Belongs to one thread at a time."""
+
+    def __init__(
+        self, host: EngineHost, steps: StepRegistry, machines: Machines, pool: Pool, *, lease: float, most: int
+    ) -> None:
+        self.host = host
+        self.store = host.store
+        self.steps = steps
+        self.machines = machines
+        self.pool = pool
+        self.lease = lease
+        self.most = most
+        self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.calls = Calls(host, steps, pool, self.inbox)
+        self.held: dict[int, Held] = {}
+        self.dirty: dict[int, Held] = {}
+        self.submitted: list[Submission] = []
+        self.heeded: set[int] = set()
+        self.alarms = Alarms()
+        self.due: float | None = 0.0
+        self.looked = self.polled = 0.0
+        self.pause = 0.0
+        self.draining: float | None = None
+        self.restless = False
+        self.ended = 0
+
+    # -- the round -------------------------------------------------------------------------------------------------
+
+    def round(self, *, patient: bool = True) -> bool:
+        """Once round. Answers whether there was anything to do; `patient`: wait for it if not. Raises Replaced."""
+        try:
+            self.look_around()
+            worked = self.take_in(patient and not self.busy)
+            worked = self.ring() or worked
+            if self.dirty or self.submitted or self.calls.within:
+                self.write()
+                worked = True
+            if self.calls.ready and self.draining is None:
+                self.calls.make(self.receive)
+                worked = True
+        except LeaseLost as loss:
+            self.forfeit(loss)
+        except StoreUnavailable as problem:
+            self.trouble(problem)
+        return worked
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to do at once."""
+        return bool(self.dirty or self.submitted or (self.calls.ready and self.draining is None))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be done here, now or later, unless something comes from outside."""
+        return (
+            not (self.busy or self.held or self.pool.out or self.calls.within or self.inbox.qsize())
+            and self.due is None
+        )
+
+    def drain(self, patience: float) -> None:
+        """Begin nothing more. From any thread."""
+        self.draining = time.monotonic() + patience
+        self.inbox.put((0, None, []))
+
+    @property
+    def drained(self) -> bool:
+        """Whether all calls that were out when draining began have ended, or were waited for long enough."""
+        if self.draining is None:
+            return False
+        done = not (self.pool.out or self.dirty or self.submitted or self.inbox.qsize())
+        return done or time.monotonic() > self.draining
+
+    # -- taking in -------------------------------------------------------------------------------------------------
+
+    def take_in(self, patient: bool) -> bool:
+        """Everything that has arrived; `patient`: wait for the first."""
+        inbox = self.inbox
+        if not inbox.qsize():
+            if not patient:
+                return False
+            arrived = self.host.clock.wait(inbox, self.next(), working=self.pool.out > 0, patience=LOOK_SECONDS)
+            if arrived is None:
+                return False
+            self.receive_from(arrived)
+        for _ in range(inbox.qsize()):
+            self.receive_from(inbox.get())
+        return True
+
+    def next(self) -> float | None:
+        """When something is due, here or in the store."""
+        moments = [moment for moment in (self.alarms.next(), self.due) if moment is not None]
+        return min(moments, default=None)
+
+    def receive_from(self, arrived: Any) -> None:
+        """A submission, or what came of a call: key, token, events and, from a thread, the step's name."""
+        if isinstance(arrived, Submission):
+            self.submitted.append(arrived)
+            return
+        key, token, events, *name = arrived
+        if name:
+            self.calls.over(name[0])
+        held = self.held.get(key)
+        if held is not None:
+            self.receive(held, token, events)
+
+    def receive(self, held: Held, token: str | None, events: Sequence[Any]) -> None:
+        """What came of a call."""
+        if token is not None:
+            held.calls.discard(token)
+        for event in events:
+            if isinstance(event, EngineError):
+                self.set_aside(held, event)
+                return
+            self.feed(held, event)
+        self.consider(held)
+
+    def feed(self, held: Held, event: Event) -> None:
+        """Decide; what was decided is written with the next batch."""
+        try:
+            held.feed(event)
+            self.dirty[held.key] = held
+        except Exception as problem:
+            self.set_aside(held, problem)
+
+    def ring(self) -> bool:
+        """Timers that are due."""
+        now = self.host.clock.now()
+        due = self.alarms.ring(now, self.held)
+        for held in due:
+            for event in held.ring(now):
+                self.feed(held, event)
+            self.alarms.set(held)
+        return bool(due)
+
+    # -- the store -------------------------------------------------------------------------------------------------
+
+    def look_around(self, *, now: bool = False) -> None:
+        """What others want: signals, executions that are due, processes that are gone. Raises LeaseLost."""
+        moment = time.monotonic()
+        if moment < self.looked + LOOK_SECONDS and not now:
+            return
+        self.looked = moment
+        polling = now or moment >= self.polled + POLL_SECONDS
+        if polling:
+            self.polled = moment
+            freed = self.store.beat()
+            if freed:
+                logger.warning("%d executions of a process that is gone are free again", freed)
+        if self.store.changed() or polling:
+            self.heed()
+            self.due = self.host.clock.now()
+        if self.due is not None and self.due <= self.host.clock.now() and self.room > 0 and self.draining is None:
+            self.claim()
+
+    @property
+    def room(self) -> int:
+        """How many more executions to take up: few enough, and none while calls wait for a thread."""
+        if len(self.calls.ready) + self.pool.backlog > 2 * self.pool.size + CLAIM:
+            return 0
+        return min(self.most - len(self.held), CLAIM)
+
+    def heed(self) -> None:
+        """Signals: callbacks, or that an execution is to stop."""
+        for signal in self.store.signals():
+            held = self.held.get(signal.key)
+            if held is not None and signal.id not in self.heeded:
+                self.heeded.add(signal.id)
+                held.signals.append(signal.id)
+                self.feed(held, event_of(signal.event, self.host.clock.now()))
+
+    def claim(self) -> None:
+        """Take up what is due."""
+        room = self.room
+        claimed = self.store.claim(self.host.clock.now(), room)
+        self.due = claimed.due
+        for stored in claimed.executions:
+            self.admit(stored)
+        if claimed.executions:
+            self.heed()
+
+    def admit(self, stored: Stored) -> None:
+        """Take up one execution: ask again for everything that it waits for."""
+        held = Held(stored.key, stored.execution, stored.version)
+        self.held[held.key] = held
+        before, resumed = held.execution.runs, ExecutionResumed(self.host.clock.now())
+        try:
+            held.machine = self.machines.of(stored.definition)
+            decision = decide(held.machine, held.execution, resumed)
+        except Exception as problem:
+            self.set_aside(held, problem)
+            return
+        if before and decision.frames:
+            self.feed(held, resumed)  # calls that may have been made before are counted durably first
+        else:
+            held.execution = decision.apply()
+            self.follow(held, decision)
+
+    def write(self) -> None:
+        """Commit what was decided, and do what follows."""
+        batch = write(self.store, self.calls, self.dirty.values(), self.submitted, self.host.clock.now())
+        self.dirty, self.submitted = {}, []
+        for held, change in batch.written:
+            held.written(change.decision)
+            self.heeded.difference_update(change.signals)
+            if held.execution.status != RUNNING:
+                self.end(held)
+            elif change.wakes != KEEP:
+                self.drop(held)
+                if change.wakes is not None:
+                    self.due = change.wakes if self.due is None else min(self.due, change.wakes)
+            else:
+                self.follow(held, change.decision)
+        for submission, begun in batch.begun:
+            self.begin(submission, begun)
+        for held in batch.lost:
+            self.lose(held)
+        for held, problem in batch.refused:
+            self.set_aside(held, problem)
+        if self.pause:
+            logger.warning("the store is back")
+            self.pause = 0.0
+
+    # -- following -------------------------------------------------------------------------------------------------
+
+    def follow(self, held: Held, decision: Decision) -> None:
+        """The decision is durable: do what it asks for."""
+        for command in decision.commands:
+            if isinstance(command, ScheduleTask):
+                held.calls.add(command.token)
+                self.calls.ready.append((held, command))
+                limits = [limit for limit in (command.due, command.beat) if limit is not None]
+                if limits:
+                    held.set_timer(min(limits), command.token)
+            elif isinstance(command, StartTimer):
+                held.set_timer(command.due, command.token)
+        self.alarms.set(held)
+        self.consider(held)
+
+    def consider(self, held: Held) -> None:
+        """See whether there is nothing to do for this one for long; then it is given back with the next batch."""
+        if not held.calls and held.advance is None and held.may_park(self.host.clock.now()):
+            held.open(self.host.clock.now())
+            self.dirty[held.key] = held
+
+    def begin(self, submission: Submission, begun: Begun) -> None:
+        """A submitted execution exists now, or did before."""
+        future, decision = submission.future, submission.start.decision
+        if begun.key is None:
+            name = decision.execution.name
+            future.set_exception(
+                ExecutionBusy(f"execution {name!r} exists already; look with: engine show {name}")
+                if begun.same
+                else ExecutionAlreadyExists(f"execution {name!r} exists with another input; choose another name")
+            )
+            return
+        held = Held(begun.key, decision.apply(), 1)
+        held.machine = submission.machine
+        held.follower, held.history = future, list(decision.history)
+        if held.execution.status == RUNNING:
+            self.held[held.key] = held
+            self.follow(held, decision)
+        else:
+            self.end(held)
+
+    def end(self, held: Held) -> None:
+        """The execution is over, durably."""
+        self.drop(held)
+        self.ended += 1
+        if held.follower is not None:
+            events = held.history or []
+            held.follower.set_result(Outcome(held.execution, lambda: events))
+
+    def drop(self, held: Held) -> None:
+        """It is no longer ours, or over."""
+        self.held.pop(held.key, None)
+        self.dirty.pop(held.key, None)
+        self.heeded.difference_update(held.signals)
+        self.restless = True
+
+    def lose(self, held: Held) -> None:
+        """Others have it."""
+        self.drop(held)
+        name = held.execution.name
+        logger.warning("execution %s has been taken over by another process", name)
+        if held.follower is not None:
+            held.follower.set_exception(LeaseLost(f"execution {name!r} goes on in another process: engine show {name}"))
+
+    # -- trouble ---------------------------------------------------------------------------------------------------
+
+    def set_aside(self, held: Held, problem: Exception) -> None:
+        """This worker cannot go on with the execution: give it back, and leave it alone for a while."""
+        text = str(problem) if isinstance(problem, EngineError) else type(problem).__name__
+        logger.error(
+            "execution %s cannot go on here: %s; it is left alone for %.0f s",
+            held.execution.name, text, SET_ASIDE_SECONDS, exc_info=problem if logger.isEnabledFor(DEBUG) else None,
+        )  # fmt: skip
+        held.aside = self.host.clock.now() + SET_ASIDE_SECONDS
+        held.calls.clear()
+        self.dirty[held.key] = held
+
+    def trouble(self, problem: StoreUnavailable) -> None:
+        """The store does not answer: wait, longer each time, and try again. Nothing that was decided is forgotten."""
+        if not self.pause:
+            logger.warning("the store does not answer, trying again: %s", problem)
+        self.pause = min(max(0.05, 2 * self.pause), LONGEST_PAUSE)
+        time.sleep(self.pause)
+
+    def forfeit(self, loss: LeaseLost) -> None:
+        """Others have taken over everything. Answers of calls that are out will find nobody who waits for them."""
+        logger.warning("%s (%d executions)", loss, len(self.held))
+        for held in list(self.held.values()):
+            if held.follower is not None:
+                held.follower.set_exception(loss)
+        self.held, self.dirty, self.heeded = {}, {}, set()
+        self.alarms.clear()
+        self.calls.clear()
+        self.store.enter(self.lease)

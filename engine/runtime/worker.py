@@ -1,0 +1,121 @@
+"""`Worker`: runs every execution that is due in a store, many at once. As many workers as wanted share a store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Final
+
+from engine.runtime.context import logger
+from engine.runtime.engine import Engine
+from engine.runtime.machines import Definition, begin, new_name
+from engine.runtime.making import HERE_SECONDS, Replaced
+from engine.runtime.pool import Pool
+from engine.runtime.scheduler import Scheduler
+from engine.runtime.simulate import Outcome
+from engine.runtime.writing import Submission
+from engine.stores import Start
+from engine.values import JSON
+
+LEASE_SECONDS: Final = 15.0
+DRAIN_SECONDS: Final = 30.0
+
+
+class Worker:
+    """Runs what is due in the store of `engine`, whose store belongs to the worker from now on.
+
+    `concurrency`: most steps at once beside the scheduler. `most`: most executions held at once; further ones wait in
+    the store, for this or another worker. `limits`: most calls at once by step name or pattern (`{"taxi.*": 4}`).
+    `lease`: seconds after which others take over from a worker that has stopped but not ended.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        concurrency: int = 32,
+        most: int = 1000,
+        limits: Mapping[str, int] | None = None,
+        lease: float = LEASE_SECONDS,
+    ) -> None:
+        self.engine = engine
+        self._pool = Pool(concurrency, limits or {})
+        self._machines = engine.machines
+        self._scheduler = Scheduler(engine.host, engine.steps, engine.machines, self._pool, lease=lease, most=most)
+        self._failure: BaseException | None = None
+        self._over = threading.Event()
+
+    def submit(self, flow: Definition, input: JSON = None, *, name: str | None = None) -> Future[Outcome]:
+        """Start an execution and have this very worker run it. From any thread.
+
+        The future brings its outcome; or ExecutionAlreadyExists, ExecutionBusy when the name is taken, LeaseLost when
+        another worker had to take it over. Raises as `Engine.start`.
+        """
+        scheduler = self._scheduler
+        machine = self._machines.ready(flow)
+        digest = self._machines.digest(machine)
+        now = scheduler.host.clock.now()
+        decision = begin(machine, input, name or new_name(), now, runs=1, limit=self.engine.history_limit)
+        start = Start(decision, decision.execution.machine_id, digest, owned=True)
+        future: Future[Outcome] = Future()
+        scheduler.inbox.put(Submission(start, machine, future))
+        return future
+
+    def run(self) -> None:
+        """Work until `stop`, and then until the calls that are out have ended (30 s at most). Raises what the scheduler
+        could not cope with."""
+        self._scheduler.store.enter(self._scheduler.lease)
+        self._begin_turn()
+        turn = self._scheduler.calls.turn
+        while not self._over.wait(HERE_SECONDS / 2):
+            if turn.pass_on():
+                self._begin_turn()
+        self._pool.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def run_until_idle(self) -> int:
+        """Work in this thread until nothing is left to do, now or later, unless something comes from outside. Answers
+        how many executions have ended."""
+        scheduler = self._scheduler
+        before = scheduler.ended
+        if scheduler.store.owner is None:
+            scheduler.store.enter(scheduler.lease)
+        scheduler.look_around(now=True)
+        while not scheduler.idle:
+            if not scheduler.round() and scheduler.restless:
+                self._rest()
+        self._rest()
+        return scheduler.ended - before
+
+    def stop(self, *, patience: float = DRAIN_SECONDS) -> None:
+        """Take up nothing more; end when the calls that are out have ended, after `patience` seconds at the latest.
+        From any thread, and from a signal handler."""
+        self._scheduler.drain(patience)
+
+    def _begin_turn(self) -> None:
+        number = self._scheduler.calls.turn.number
+        threading.Thread(target=self._work, args=(number,), name=f"scheduler-{number}", daemon=True).start()
+
+    def _work(self, number: int) -> None:
+        """Go round, as long as it is this thread's turn."""
+        scheduler = self._scheduler
+        try:
+            while not scheduler.drained:
+                if not scheduler.round() and scheduler.restless:
+                    self._rest()
+        except Replaced:
+            return
+        except BaseException as problem:
+            self._failure = problem
+        self._over.set()
+
+    def _rest(self) -> None:
+        """Let the hooks of the steps package work, such as a relay."""
+        self._scheduler.restless = False
+        for hook in self.engine.steps.hooks["idle"]:
+            try:
+                hook(self._scheduler.calls.aside)
+            except Exception as problem:
+                logger.warning("hook %s failed: %s", hook.__name__, problem)

@@ -1,0 +1,354 @@
+"""The store on PostgreSQL: many workers on many machines. A batch is one statement, and one trip to the server.
+
+The lock of an owner is a session's advisory lock: it ends with the connection. A connection that breaks is opened anew
+with the next call; a commit whose answer was lost on the way is looked up before anything else is done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import psycopg
+
+from engine.core.events import Decision, HistoryEvent
+from engine.core.execution import ROOT, RUNNING
+from engine.errors import ExecutionBusy, ExecutionNotFound, LeaseLost, StoreUnavailable
+from engine.step import Connection
+from engine.stores import Begun, Change, Claimed, Definition, Signal, Start, Stored, Summary, rows
+from engine.stores.postgres_arrays import int8s, texts
+from engine.stores.postgres_batches import change_columns, start_columns
+from engine.stores.postgres_connection import connect, explained, migrate, shown, transaction
+from engine.stores.postgres_listener import NOTIFY, Listener
+from engine.stores.sql import statements
+from engine.values import JSON, dump, equal
+
+DOUBT_SECONDS: Final = 60.0
+"""How long the answer to a commit is looked for that was lost on the way."""
+OWNER_BITS: Final = 52
+STRAYS_BEATS: Final = 30
+POLL_SECONDS: Final = 0.5
+
+
+class PostgresStore:
+    """`postgresql://…`. See `engine.stores.Store` for the contract."""
+
+    def __init__(self, url: str) -> None:
+        self.url = shown(url)
+        self._url = url
+        self.owner: int | None = None
+        self._lease: float | None = None
+        self._extended = 0.0
+        self._beats = 0
+        self._sql = statements("postgres")
+        self._depth = 0
+        self._polled = 0.0
+        self._listener: Listener | None = None
+        self._closed = False
+        self._spare: list[psycopg.Connection[Any]] = []
+        self._definitions: set[str] = set()
+        self._doubtful: tuple[int, int] | None = None
+        with explained(self.url):
+            self._connection = connect(url)
+            try:
+                migrate(self._connection, url)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    def _db(self) -> psycopg.Connection[Any]:
+        """The connection, opened anew if it broke."""
+        if self._connection.closed and not self._depth:
+            self._connection = connect(self._url)
+            if self.owner is not None:
+                # The server lets go of the old session's lock a moment after it has ended.
+                self._hold(self._connection, self.owner)
+                self._beats = 0
+        return self._connection
+
+    def _hold(self, connection: psycopg.Connection[Any], owner: int) -> None:
+        for _ in range(100):
+            (held,) = connection.execute("SELECT pg_try_advisory_lock(%s)", (owner,)).fetchone() or (False,)
+            if held:
+                return
+            time.sleep(0.05)
+        raise psycopg.OperationalError("the lock of this process is still held by its old connection")
+
+    def _run(self, name: str, parameters: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
+        with explained(self.url):
+            return self._db().execute(self._sql[name], parameters)
+
+    def _read(self, name: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        return self._run(name, parameters).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """See Store."""
+        with explained(self.url):
+            connection, depth = self._db(), self._depth
+            self._depth += 1
+            try:
+                with transaction(connection, depth) as db:
+                    yield db
+            except psycopg.OperationalError:
+                self._depth = depth
+                if depth or not connection.broken or not self._was_written():
+                    raise
+            finally:
+                self._depth = depth
+                if not depth:
+                    self._doubtful = None
+
+    @contextmanager
+    def aside(self) -> Iterator[Connection]:
+        """See Store."""
+        with explained(self.url):
+            connection = self._spare.pop() if self._spare else connect(self._url, tuned=False)
+            try:
+                with transaction(connection, 0) as db:
+                    yield db
+            finally:
+                if connection.closed or self._closed:
+                    connection.close()
+                else:
+                    self._spare.append(connection)
+
+    def _was_written(self) -> bool:
+        """The connection broke while it committed: whether the commit took place. Waits until the server answers.
+
+        As long as this owner was not given up, nobody else moves the versions of what it owns.
+        """
+        if self._doubtful is None:
+            return False
+        (key, version), until = self._doubtful, time.monotonic() + DOUBT_SECONDS
+        while True:
+            try:
+                found = self._read("version_of", (self.owner, key))
+                return bool(found) and found[0][0] == version + 1 and found[0][1]
+            except StoreUnavailable:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+
+    # -- owners ----------------------------------------------------------------------------------------------------
+
+    def enter(self, lease: float | None) -> int:
+        owner = secrets.randbits(OWNER_BITS)
+        with explained(self.url):
+            if self.owner is not None:
+                self._db().execute("SELECT pg_advisory_unlock(%s)", (self.owner,))
+                self.owner = None
+            self._hold(self._db(), owner)
+        self._run("enter", (owner, lease, f"{os.getpid()} on {socket.gethostname()}"))
+        self.owner, self._lease, self._extended, self._beats = owner, lease, time.monotonic(), 0
+        if lease is not None and self._listener is None:
+            self._listener = Listener(self._url)
+        return owner
+
+    def beat(self) -> int:
+        if self._lease is not None and time.monotonic() > self._extended + self._lease / 3:
+            if not self._run("extend", (self._lease, self.owner)).rowcount:
+                raise LeaseLost("this process was silent for longer than its lease; others have taken over")
+            self._extended = time.monotonic()
+        gone = [owner for (owner,) in self._read("gone", (self.owner or 0,))]
+        self._beats += 1
+        if self._beats % STRAYS_BEATS == 1:
+            gone += [owner for (owner,) in self._read("strays")]
+            self._run("drop_stale_signals")
+        return self._bury(gone) if gone else 0
+
+    def _bury(self, gone: Sequence[int]) -> int:
+        with self.transaction():
+            self._run("bury", (int8s(gone),))
+            freed = self._run("free", (int8s(gone),)).rowcount
+            if freed:
+                self._notify()
+        return freed
+
+    def _owned(self) -> int:
+        return self.enter(None) if self.owner is None else self.owner
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def put_definition(self, digest: str, source: JSON, file: str | None) -> None:
+        if digest not in self._definitions:
+            self._run("put_definition", (digest, dump(source), file, time.time()))
+            if not self._depth:
+                self._definitions.add(digest)
+
+    def create(self, starts: Sequence[Start]) -> Sequence[Begun]:
+        if len({start.decision.execution.name for start in starts}) < len(starts):
+            return [begun for start in starts for begun in self.create([start])]
+        if not starts:
+            return []
+        owner = self._owned() if any(start.owned for start in starts) else None
+        with self.transaction():
+            made = dict(self._read("start", start_columns(starts, owner)))
+            begun = self._begun(starts, made)
+            pairs = zip(starts, begun, strict=True)
+            self._write_frames([(found.key, start.decision) for start, found in pairs if found.key is not None])
+            if any(not start.owned for start in starts):
+                self._notify()
+            if made:
+                self._doubtful = (next(iter(made.values())), 0)
+        return begun
+
+    def _begun(self, starts: Sequence[Start], made: dict[str, int]) -> list[Begun]:
+        """What became of each start."""
+        missing = [name for start in starts if (name := start.decision.execution.name) not in made]
+        inputs = dict(self._read("inputs_of", (texts(missing),))) if missing else {}
+        begun = []
+        for start in starts:
+            execution = start.decision.execution
+            key = made.get(execution.name)
+            begun.append(Begun(key, key is not None or equal(json.loads(inputs[execution.name]), execution.input)))
+        return begun
+
+    def commit(self, changes: Sequence[Change]) -> frozenset[int]:
+        if not changes:
+            return frozenset()
+        plain = all(len(change.decision.frames) < 2 and not change.signals for change in changes)
+        if plain and all(path == ROOT for change in changes for path in change.decision.frames):
+            self._doubtful = (changes[0].key, changes[0].version)
+            return self._commit(changes)
+        with self.transaction():
+            lost = self._commit(changes)
+            self._write_frames([(change.key, change.decision) for change in changes if change.key not in lost])
+            signals = [signal for change in changes if change.key not in lost for signal in change.signals]
+            if signals:
+                self._run("answer_signals", (int8s(signals),))
+            self._doubtful = (changes[0].key, changes[0].version)
+        return lost
+
+    def _commit(self, changes: Sequence[Change]) -> frozenset[int]:
+        """Executions and history, in one statement."""
+        try:
+            written = self._run("commit", [*change_columns(changes), self._owned()]).fetchall()
+        except StoreUnavailable:
+            if self._depth or not self._connection.broken or not self._was_written():
+                raise
+            return frozenset()
+        if len(written) == len(changes):
+            return frozenset()
+        return frozenset(change.key for change in changes) - {key for (key,) in written}
+
+    def _write_frames(self, made: Sequence[tuple[int, Decision]]) -> None:
+        written, gone = rows.frame_rows(made)
+        if written:
+            keys, paths, bodies = zip(*written, strict=True)
+            self._run("put_frames", (int8s(keys), texts(paths), texts(bodies)))
+        if gone:
+            keys, paths = zip(*gone, strict=True)
+            self._run("drop_frames", (int8s(keys), texts(paths)))
+
+    # -- taking ----------------------------------------------------------------------------------------------------
+
+    def claim(self, now: float, limit: int) -> Claimed:
+        found: list[Stored] = []
+        if self._read("any_due", (now,)):
+            with self.transaction():
+                keys = [key for (key,) in self._read("claim", (self._owned(), now, limit))]
+                found = self._load(keys)
+        ((due,),) = self._read("next_due")
+        return Claimed([rows.as_before(stored) for stored in found], due)
+
+    def take(self, name: str) -> Stored:
+        me = self._owned()
+        with self.transaction():
+            key, owner, status = self._find(name, "find_for_update")
+            if status != RUNNING:
+                return self._load([key])[0]
+            if owner is not None:
+                process = next((row[1] for row in self._read("owner", (owner,))), None)
+                gone = process is None or owner in [found for (found,) in self._read("gone", (me,))]
+                if owner == me or not gone:
+                    raise ExecutionBusy(
+                        f"execution {name!r} is being run by another process ({process}); "
+                        "wait for it, or look with: engine show"
+                    )
+                self._bury([owner])
+            self._run("take", (me, key))
+            (stored,) = self._load([key])
+        return rows.as_before(stored)
+
+    def post(self, name: str, event: dict[str, JSON]) -> None:
+        with self.transaction():
+            key, _, _ = self._find(name)
+            self._run("post", (key, rows.encode(event)))
+            self._run("wake", (key,))
+            self._notify()
+
+    def signals(self) -> Sequence[Signal]:
+        if self.owner is None:
+            return ()
+        return [Signal(id, key, json.loads(event)) for id, key, event in self._read("signals", (self.owner,))]
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def definition(self, digest: str) -> Definition:
+        ((source, file),) = self._read("definition", (digest,))
+        return Definition(json.loads(source), file)
+
+    def load(self, name: str) -> Stored:
+        with self.transaction() as db:
+            if self._depth == 1:
+                db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            return self._load([self._find(name)[0]])[0]
+
+    def _find(self, name: str, statement: str = "find") -> tuple[int, int | None, str]:
+        for key, owner, status in self._read(statement, (name,)):
+            return key, owner, status
+        raise ExecutionNotFound(f"there is no execution {name!r} in {self.url}; see: engine list")
+
+    def _load(self, keys: Sequence[int]) -> list[Stored]:
+        """The executions of those keys, in their order."""
+        wanted = int8s(keys)
+        bodies: dict[int, list[str]] = {}
+        for key, body in self._read("load_frames", (wanted,)):
+            bodies.setdefault(key, []).append(body)
+        found = {row[0]: rows.stored(row, bodies.get(row[0], ())) for row in self._read("load", (wanted,))}
+        return [found[key] for key in keys]
+
+    def history(self, name: str) -> list[HistoryEvent]:
+        key, _, _ = self._find(name)
+        return rows.history(text for (text,) in self._read("load_history", (key,)))
+
+    def list(self, *, status: str | None = None, since: float = 0.0, limit: int = 100) -> Sequence[Summary]:
+        if status is None:
+            found = self._read("list", (since, limit))
+        else:
+            found = self._read("list_by_status", (status, since, limit))
+        return [Summary(*row)._replace(error=rows.decoded_error(row[5])) for row in found]
+
+    # -- news ------------------------------------------------------------------------------------------------------
+
+    def _notify(self) -> None:
+        with explained(self.url):
+            self._db().execute(NOTIFY)
+
+    def changed(self) -> bool:
+        if self._listener is not None:
+            return self._listener.told()
+        now = time.monotonic()
+        if now < self._polled + POLL_SECONDS:
+            return False
+        self._polled = now
+        return True
+
+    def close(self) -> None:
+        self._closed = True
+        if self._listener is not None:
+            self._listener.close()
+        if self.owner is not None and not self._connection.closed:
+            with suppress(StoreUnavailable):
+                self._bury([self.owner])
+        for connection in [self._connection, *self._spare]:
+            connection.close()

@@ -1,0 +1,135 @@
+-- Parameters are psycopg's; arrays come in binary (see postgres_arrays.py), one for each column of a batch.
+
+-- name: put_definition
+INSERT INTO definitions (hash, source, file, created_at) VALUES (%s, %s, %s, %s) ON CONFLICT (hash) DO NOTHING;
+
+-- name: definition
+SELECT source, file FROM definitions WHERE hash = %s;
+
+-- name: start
+WITH given AS (
+    SELECT * FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
+        AS g (name, flow, status, owner, wakes_at, state, events, sequence, runs, started_at, stopped_at, error,
+            definition, header, cause, frame, input, output, first_id, history)
+), made AS (
+    INSERT INTO executions (name, flow, status, version, owner, wakes_at, state, events, sequence, runs, started_at,
+        stopped_at, error, definition, header, cause, frame, input, output)
+    SELECT name, flow, status, 1, owner, wakes_at, state, events, sequence, runs, started_at, stopped_at, error,
+        definition, header, cause, frame, input, output
+    FROM given ON CONFLICT (name) DO NOTHING RETURNING id, name
+), told AS (
+    INSERT INTO history (execution, first_id, events) SELECT m.id, g.first_id, g.history FROM made m JOIN given g USING (name)
+)
+SELECT name, id FROM made;
+
+-- name: inputs_of
+SELECT name, input FROM executions WHERE name = ANY(%b);
+
+-- name: commit
+WITH given AS (
+    SELECT * FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
+        AS g (id, version, kept, wakes_at, status, state, events, sequence, runs, stopped_at, error, cause, frame, output,
+            first_id, history)
+), changed AS (
+    UPDATE executions e SET version = e.version + 1, status = g.status, events = g.events, sequence = g.sequence,
+        runs = g.runs, stopped_at = g.stopped_at, error = g.error, cause = g.cause, output = g.output,
+        state = CASE WHEN g.status = 'RUNNING' THEN coalesce(g.state, e.state) END,
+        frame = CASE WHEN g.status = 'RUNNING' THEN coalesce(g.frame, e.frame) END,
+        owner = CASE WHEN g.kept = 1 THEN e.owner END,
+        wakes_at = CASE WHEN g.kept = 1 THEN e.wakes_at WHEN g.status <> 'RUNNING' THEN NULL
+            WHEN e.wakes_at = 0 THEN 0 ELSE g.wakes_at END
+    FROM given g WHERE e.id = g.id AND e.version = g.version AND e.owner = %s
+    RETURNING e.id
+), told AS (
+    INSERT INTO history (execution, first_id, events)
+    SELECT g.id, g.first_id, g.history FROM given g JOIN changed c USING (id) WHERE g.history IS NOT NULL
+)
+SELECT id FROM changed;
+
+-- name: put_frames
+INSERT INTO frames (execution, path, body) SELECT * FROM unnest(%b, %b, %b)
+ON CONFLICT (execution, path) DO UPDATE SET body = excluded.body;
+
+-- name: drop_frames
+DELETE FROM frames f USING unnest(%b, %b) AS g (execution, path) WHERE f.execution = g.execution AND f.path = g.path;
+
+-- name: answer_signals
+DELETE FROM signals WHERE id = ANY(%b);
+
+-- name: version_of
+SELECT version, EXISTS (SELECT FROM owners WHERE owners.id = %s) FROM executions WHERE id = %s;
+
+-- name: enter
+INSERT INTO owners (id, lease_until, process, since)
+VALUES (%s, extract(epoch FROM clock_timestamp()) + %s, %s, extract(epoch FROM clock_timestamp()));
+
+-- name: extend
+UPDATE owners SET lease_until = extract(epoch FROM clock_timestamp()) + %s WHERE id = %s;
+
+-- name: gone
+SELECT id FROM owners WHERE id <> %s
+    AND (coalesce(lease_until < extract(epoch FROM clock_timestamp()), false) OR pg_try_advisory_xact_lock(id));
+
+-- name: owner
+SELECT lease_until < extract(epoch FROM clock_timestamp()), process FROM owners WHERE id = %s;
+
+-- name: bury
+DELETE FROM owners WHERE id = ANY(%b);
+
+-- name: free
+UPDATE executions SET owner = NULL, wakes_at = 0, version = version + 1 WHERE owner = ANY(%b);
+
+-- name: strays
+SELECT DISTINCT owner FROM executions e
+WHERE owner IS NOT NULL AND NOT EXISTS (SELECT FROM owners o WHERE o.id = e.owner);
+
+-- name: drop_stale_signals
+DELETE FROM signals s USING executions e WHERE e.id = s.execution AND e.status <> 'RUNNING';
+
+-- name: claim
+UPDATE executions e SET owner = %s, wakes_at = NULL, version = e.version + 1, runs = e.runs + 1
+FROM (SELECT id FROM executions WHERE owner IS NULL AND wakes_at <= %s ORDER BY wakes_at LIMIT %s FOR UPDATE SKIP LOCKED) d
+WHERE e.id = d.id RETURNING e.id;
+
+-- name: take
+UPDATE executions SET owner = %s, wakes_at = NULL, version = version + 1, runs = runs + 1 WHERE id = %s;
+
+-- name: any_due
+SELECT FROM executions WHERE owner IS NULL AND wakes_at <= %s LIMIT 1;
+
+-- name: next_due
+SELECT min(wakes_at) FROM executions WHERE owner IS NULL AND wakes_at IS NOT NULL;
+
+-- name: find
+SELECT id, owner, status FROM executions WHERE name = %s;
+
+-- name: find_for_update
+SELECT id, owner, status FROM executions WHERE name = %s FOR UPDATE;
+
+-- name: load
+SELECT id, name, status, version, runs, events, sequence, started_at, stopped_at, error, cause, definition, header, frame,
+    input, output
+FROM executions WHERE id = ANY(%b);
+
+-- name: load_frames
+SELECT execution, body FROM frames WHERE execution = ANY(%b);
+
+-- name: load_history
+SELECT events FROM history WHERE execution = %s ORDER BY first_id;
+
+-- name: post
+INSERT INTO signals (execution, event) VALUES (%s, %s);
+
+-- name: wake
+UPDATE executions SET wakes_at = 0 WHERE id = %s;
+
+-- name: signals
+SELECT s.id, s.execution, s.event FROM signals s JOIN executions e ON e.id = s.execution WHERE e.owner = %s ORDER BY s.id;
+
+-- name: list
+SELECT name, flow, status, started_at, stopped_at, error, state FROM executions
+WHERE started_at >= %s ORDER BY started_at DESC, name LIMIT %s;
+
+-- name: list_by_status
+SELECT name, flow, status, started_at, stopped_at, error, state FROM executions
+WHERE status = %s AND started_at >= %s ORDER BY started_at DESC, name LIMIT %s;

@@ -1,0 +1,66 @@
+"""A batch as the columns of the statements `start` and `commit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from engine.core.execution import RUNNING, SUCCEEDED
+from engine.stores import KEEP, Change, Start, rows
+from engine.stores.postgres_arrays import float8s, int8s, texts
+
+Columns = tuple[Callable[[Sequence[Any]], bytes], ...]
+START: Final[Columns] = (
+    *(texts, texts, texts, int8s, float8s, texts, int8s, int8s, int8s, float8s, float8s, texts),
+    *(texts, texts, texts, texts, texts, texts, int8s, texts),
+)
+"""The types of the columns of the statement `start`."""
+CHANGE: Final[Columns] = (
+    *(int8s, int8s, int8s, float8s, texts, texts, int8s, int8s, int8s, float8s, texts, texts),
+    *(texts, texts, int8s, texts),
+)
+"""Those of `commit`."""
+
+
+def start_columns(starts: Sequence[Start], owner: int | None) -> list[bytes]:
+    """The parameters of `start`."""
+    return _columns(START, (_start_row(start, owner) for start in starts))
+
+
+def change_columns(changes: Sequence[Change]) -> list[bytes]:
+    """The parameters of `commit`, without the owner."""
+    return _columns(CHANGE, map(_change_row, changes))
+
+
+def _columns(kinds: Columns, found: Iterable[tuple[Any, ...]]) -> list[bytes]:
+    return [kind(column) for kind, column in zip(kinds, zip(*found, strict=True), strict=True)]
+
+
+def _start_row(start: Start, owner: int | None) -> tuple[Any, ...]:
+    history = start.decision.history
+    return (*rows.start_row(start, owner), history[0][0], rows.encode(history))
+
+
+def _change_row(change: Change) -> tuple[Any, ...]:
+    """The values of the statement `commit`."""
+    execution, history = change.decision.execution, change.decision.history
+    going_on = execution.status == RUNNING
+    state, frame = rows.root(change.decision) if going_on else (None, None)
+    return (
+        change.key,
+        change.version,
+        int(going_on and change.wakes == KEEP),
+        change.wakes,
+        execution.status,
+        state,
+        execution.events,
+        execution.sequence,
+        execution.runs,
+        execution.stopped,
+        rows.optional(execution.error),
+        rows.optional(execution.cause),
+        frame,
+        rows.encode(execution.output) if execution.status == SUCCEEDED else None,
+        history[0][0] if history else 0,
+        rows.encode(history) if history else None,
+    )

@@ -1,0 +1,179 @@
+"""Executions, frames and decisions as rows, the same for every database.
+
+The root frame is a column of its execution, since most executions have no other; further frames have rows of their own,
+so that a wide Map never rewrites its siblings. Of a frame, only what differs from a fresh one is written.
+
+JSON is written in ASCII: a text with half a surrogate pair, or a NUL, is good JSON and no database takes it raw.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, cast
+
+from engine.core.events import Decision, HistoryEvent
+from engine.core.execution import ROOT, RUNNING, SUCCEEDED, Execution, Frame
+from engine.stores import Change, Start, Stored
+from engine.values import JSON
+
+encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+"""JSON text for a column."""
+
+COLUMNS: Final = frozenset(
+    {"name", "status", "input", "output", "error", "cause", "started", "stopped", "events", "sequence", "runs"}
+)
+"""What of an execution has a column of its own; everything else never changes, and stands in `header`."""
+
+FRESH: Final = Frame(ROOT, "", None, 0).to_json()
+
+FrameRow = tuple[int, str, str]
+HistoryRow = tuple[int, int, str]
+
+
+def advance_row(change: Change, owner: int) -> tuple[Any, ...]:
+    """The values of the statement `advance`: the execution goes on, with the same owner."""
+    execution = change.decision.execution
+    state, frame = root(change.decision)
+    return state, execution.events, execution.sequence, execution.runs, frame, change.key, change.version, owner
+
+
+def park_row(change: Change, owner: int) -> tuple[Any, ...]:
+    """The values of the statement `park`: the execution goes on later."""
+    return (change.wakes, *advance_row(change, owner))
+
+
+def finish_row(change: Change, owner: int) -> tuple[Any, ...]:
+    """The values of the statement `finish`: the execution has ended."""
+    execution = change.decision.execution
+    return (
+        execution.status,
+        execution.stopped,
+        optional(execution.error),
+        optional(execution.cause),
+        encode(execution.output) if execution.status == SUCCEEDED else None,
+        execution.events,
+        execution.sequence,
+        execution.runs,
+        change.key,
+        change.version,
+        owner,
+    )
+
+
+def start_row(start: Start, owner: int | None) -> tuple[Any, ...]:
+    """The values of the statement `start`."""
+    execution = start.decision.execution
+    ended = execution.status != RUNNING
+    state, frame = root(start.decision)
+    return (
+        execution.name,
+        plain(start.flow),
+        execution.status,
+        owner if start.owned and not ended else None,
+        None if ended or start.owned else execution.started,
+        None if ended else state,
+        execution.events,
+        execution.sequence,
+        execution.runs,
+        execution.started,
+        execution.stopped,
+        optional(execution.error),
+        start.definition,
+        header(execution),
+        optional(execution.cause),
+        None if ended else frame,
+        encode(execution.input),
+        encode(execution.output) if execution.status == SUCCEEDED else None,
+    )
+
+
+def header(execution: Execution) -> str:
+    """The column `header`."""
+    return encode({name: value for name, value in execution.header().items() if name not in COLUMNS})
+
+
+def history_rows(decisions: Iterable[tuple[int, Decision]]) -> Iterator[HistoryRow]:
+    """One row for each decision that has history: key, first id, events."""
+    for key, decision in decisions:
+        if decision.history:
+            yield key, decision.history[0][0], encode(decision.history)
+
+
+def frame_rows(decisions: Iterable[tuple[int, Decision]]) -> tuple[list[FrameRow], list[tuple[int, str]]]:
+    """The rows of the frames below the root that changed, and the keys of those that are gone."""
+    written, gone = [], []
+    for key, decision in decisions:
+        for path, frame in decision.frames.items():
+            if path == ROOT:
+                continue
+            if frame is None:
+                gone.append((key, path))
+            else:
+                written.append((key, path, frame_body(frame)))
+    return written, gone
+
+
+def frame_body(frame: Frame) -> str:
+    """A frame as JSON text."""
+    return encode({name: value for name, value in frame.to_json().items() if value != FRESH[name]})
+
+
+def stored(row: Sequence[Any], bodies: Iterable[str]) -> Stored:
+    """The execution of a row of `load` and the bodies of its further frames."""
+    key, name, status, version, runs, events, sequence, started, stopped, error, cause, definition, *texts = row
+    constant, frame, given, output = texts
+    whole = {
+        **json.loads(constant),
+        "name": name,
+        "status": status,
+        "runs": runs,
+        "events": events,
+        "sequence": sequence,
+        "started": started,
+        "stopped": stopped,
+        "error": _decoded(error),
+        "cause": _decoded(cause),
+        "input": json.loads(given),
+        "output": _decoded(output),
+    }
+    frames = [{**FRESH, **json.loads(body)} for body in ([frame] if frame is not None else []) + list(bodies)]
+    return Stored(key, Execution.from_json(whole, frames), version, definition)
+
+
+def as_before(found: Stored) -> Stored:
+    """As it was before it was claimed: the run that begins now has not been counted yet."""
+    found.execution.runs -= 1
+    return found
+
+
+def history(texts: Iterable[str]) -> list[HistoryEvent]:
+    """The events of the rows of one execution."""
+    return [cast(HistoryEvent, tuple(event)) for text in texts for event in json.loads(text)]
+
+
+def plain(text: str) -> str:
+    """A text that every database takes: half surrogate pairs and NULs written out."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def decoded_error(text: str | None) -> str | None:
+    """The column `error` as text."""
+    return cast("str | None", _decoded(text))
+
+
+def root(decision: Decision) -> tuple[str | None, str | None]:
+    """State and body of the root frame; None for both when it did not change."""
+    frame = decision.frames.get(ROOT)
+    return (None, None) if frame is None else (plain(frame.state), frame_body(frame))
+
+
+def optional(value: JSON) -> str | None:
+    """JSON text, or NULL for None."""
+    return None if value is None else encode(value)
+
+
+def _decoded(text: str | None) -> JSON:
+    return None if text is None else json.loads(text)

@@ -1,0 +1,112 @@
+-- name: put_definition
+INSERT INTO definitions (hash, source, file, created_at) VALUES (?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING;
+
+-- name: definition
+SELECT source, file FROM definitions WHERE hash = ?;
+
+-- name: start
+INSERT INTO executions (name, flow, status, version, owner, wakes_at, state, events, sequence, runs, started_at, stopped_at,
+    error, definition, header, cause, frame, input, output)
+VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING;
+
+-- name: input_of
+SELECT input FROM executions WHERE name = ?;
+
+-- name: advance
+UPDATE executions SET version = version + 1, state = ifnull(?, state), events = ?, sequence = ?, runs = ?,
+    frame = ifnull(?, frame)
+WHERE id = ? AND version = ? AND owner = ?;
+
+-- name: park
+UPDATE executions SET owner = NULL, wakes_at = CASE wakes_at WHEN 0 THEN 0 ELSE ? END, version = version + 1, state = ifnull(?, state), events = ?,
+    sequence = ?, runs = ?, frame = ifnull(?, frame)
+WHERE id = ? AND version = ? AND owner = ?;
+
+-- name: finish
+UPDATE executions SET owner = NULL, wakes_at = NULL, version = version + 1, state = NULL, frame = NULL, status = ?,
+    stopped_at = ?, error = ?, cause = ?, output = ?, events = ?, sequence = ?, runs = ?
+WHERE id = ? AND version = ? AND owner = ?;
+
+-- name: held
+SELECT id, version FROM executions WHERE owner = ? AND id IN (SELECT value FROM json_each(?));
+
+-- name: put_frame
+INSERT INTO frames (execution, path, body) VALUES (?, ?, ?) ON CONFLICT (execution, path) DO UPDATE SET body = excluded.body;
+
+-- name: drop_frame
+DELETE FROM frames WHERE execution = ? AND path = ?;
+
+-- name: append_history
+INSERT INTO history (execution, first_id, events) VALUES (?, ?, ?);
+
+-- name: answer_signal
+DELETE FROM signals WHERE id = ?;
+
+-- name: enter
+INSERT INTO owners (id, lease_until, process, since) VALUES (?, ?, ?, ?);
+
+-- name: extend
+UPDATE owners SET lease_until = ? WHERE id = ?;
+
+-- name: others
+SELECT id, lease_until FROM owners WHERE id <> ?;
+
+-- name: owner
+SELECT lease_until, process FROM owners WHERE id = ?;
+
+-- name: bury
+DELETE FROM owners WHERE id = ?;
+
+-- name: free
+UPDATE executions SET owner = NULL, wakes_at = 0, version = version + 1 WHERE owner = ?;
+
+-- name: strays
+SELECT DISTINCT owner FROM executions WHERE owner IS NOT NULL AND owner NOT IN (SELECT id FROM owners);
+
+-- name: drop_stale_signals
+DELETE FROM signals WHERE execution IN (SELECT id FROM executions WHERE status <> 'RUNNING');
+
+-- name: claim
+UPDATE executions SET owner = ?1, wakes_at = NULL, version = version + 1, runs = runs + 1
+WHERE id IN (SELECT id FROM executions WHERE owner IS NULL AND wakes_at <= ?2 ORDER BY wakes_at LIMIT ?3)
+RETURNING id;
+
+-- name: any_due
+SELECT 1 FROM executions WHERE owner IS NULL AND wakes_at <= ? LIMIT 1;
+
+-- name: take
+UPDATE executions SET owner = ?, wakes_at = NULL, version = version + 1, runs = runs + 1 WHERE id = ?;
+
+-- name: next_due
+SELECT min(wakes_at) FROM executions WHERE owner IS NULL AND wakes_at IS NOT NULL;
+
+-- name: find
+SELECT id, owner, status FROM executions WHERE name = ?;
+
+-- name: load
+SELECT id, name, status, version, runs, events, sequence, started_at, stopped_at, error, cause, definition, header, frame,
+    input, output
+FROM executions WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: load_frames
+SELECT execution, body FROM frames WHERE execution IN (SELECT value FROM json_each(?));
+
+-- name: load_history
+SELECT events FROM history WHERE execution = ? ORDER BY first_id;
+
+-- name: post
+INSERT INTO signals (execution, event) VALUES (?, ?);
+
+-- name: wake
+UPDATE executions SET wakes_at = 0 WHERE id = ?;
+
+-- name: signals
+SELECT id, execution, event FROM signals WHERE execution IN (SELECT id FROM executions WHERE owner = ?) ORDER BY id;
+
+-- name: list
+SELECT name, flow, status, started_at, stopped_at, error, state FROM executions
+WHERE started_at >= ? ORDER BY started_at DESC, name LIMIT ?;
+
+-- name: list_by_status
+SELECT name, flow, status, started_at, stopped_at, error, state FROM executions
+WHERE status = ? AND started_at >= ? ORDER BY started_at DESC, name LIMIT ?;
