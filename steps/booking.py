@@ -99,10 +99,13 @@ def confirm(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
         if booking.status != "CONFIRMED" or booking.ride_ref != ride["ride_ref"]:
-            price = ride.get("price") or booking.doc["quote"]
+            quote = booking.doc.get("quote")
+            price = ride.get("price") or quote
             amount, most = price["amount_minor"], booking.max_price_minor
             if most is not None and amount > most:
                 raise StepError("Booking.PriceAboveMaximum", "the ride's price is above the member's maximum")
+            if quote is not None and (price["currency"] != quote["currency"] or amount > quote["amount_minor"]):
+                raise StepError("Booking.PriceAboveMaximum", "the ride's price is not the one that was quoted")
             Attempts(repo, booking).resolve("FOUND", ride["ride_ref"])
             changes = {**_with_ride(booking, ride), "price_minor": amount, "price_currency": price["currency"]}
             booking = repo.transition(booking, "ride_confirmed", **changes)

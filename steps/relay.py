@@ -44,7 +44,8 @@ def publish(host: Host) -> int:
             append(log, [event["envelope"] for event in batch])
         except OSError as problem:
             _postpone(host, batch, f"{type(problem).__name__}: {problem.strerror}")
-            host.log("events stay queued: the event log cannot be written", file=log, problem=problem.strerror)
+            said = "events stay queued: the event log cannot be written"
+            host.log(said, warning=True, file=log, problem=problem.strerror)
             return published
         with host.transaction() as db:
             for event in batch:
@@ -117,6 +118,9 @@ def main(arguments: Sequence[str]) -> int:
         published = publish(host)
         with host.transaction() as db:
             left = statements("relay.sql")["unpublished"].rows(db)[0]["queued"]
+    except sqlite3.DatabaseError as problem:
+        print(f"{options.store}: {problem}; is it a store of bookings, and free?", file=sys.stderr)
+        return 2
     finally:
         host.close()
     print(f"published {published} events, {left} left")

@@ -6,6 +6,7 @@ Exit codes: 0 done · 1 the execution did not succeed · 2 wrong command, defini
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import logging
@@ -14,10 +15,13 @@ from typing import IO, Any, Final
 
 import click
 
+from engine.cli.output import OutputLost
 from engine.errors import DefinitionError, EngineError
 
 COMMANDS: Final = {
     "run": ("engine.cli.run:run", "Run a flow to its end, durably, and watch it."),
+    "start": ("engine.cli.start:start", "Start an execution and return at once; a worker runs it."),
+    "worker": ("engine.cli.worker:worker", "Run every execution of a store that is due, many at once."),
     "resume": ("engine.cli.resume:resume", "Finish executions that an ended process has left."),
     "validate": ("engine.cli.validate:validate", "Find every mistake in flow and rule files."),
     "steps": ("engine.cli.steps:steps", "List the steps that flows can name."),
@@ -85,6 +89,10 @@ class EngineGroup(click.Group):
         except EngineError as problem:
             logging.getLogger("engine.cli").debug("refused", exc_info=problem)
             raise Refusal(str(problem)) from None
+        except OutputLost as lost:
+            with contextlib.suppress(OSError, ValueError):
+                click.echo(f"Error: {lost}", err=True)
+            ctx.exit(Refusal.exit_code)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)

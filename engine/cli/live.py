@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -43,7 +44,16 @@ class LiveView:
             self._tell((news if aloud else []) + self._parked())
 
     def __call__(self, events: list[HistoryEvent]) -> None:
-        """The engine's observer: these events have just become durable."""
+        """The engine's observer: these events have just become durable. A view that breaks never ends a run."""
+        try:
+            self._show(events)
+        except Exception as broken:
+            logging.getLogger("engine.cli").debug("the view broke", exc_info=broken)
+            if not self.silent:
+                self.silent = True
+                self.output.line(f"the view broke ({type(broken).__name__}); the run goes on unseen")
+
+    def _show(self, events: list[HistoryEvent]) -> None:
         news = self.trace.add(events)
         if self.silent:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TextIO
@@ -15,8 +16,12 @@ CAUSE_WIDTH = 140
 """Longest error text in a view of one line per state."""
 
 
+class OutputLost(Exception):
+    """stdout cannot be written: the result is lost, though what was run has run."""
+
+
 class Output:
-    """One stream, and what it can show."""
+    """One stream, and what it can show. stderr is for people only: what cannot be written there is dropped."""
 
     def __init__(self, *, err: bool = False, width: int | None = CAUSE_WIDTH) -> None:
         self.err = err
@@ -24,10 +29,18 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """Write one line; what the stream's encoding lacks is written as an escape."""
-        stream = sys.stderr if self.err else sys.stdout
-        encoding = stream.encoding or "utf-8"
-        safe = text.encode(encoding, "backslashreplace").decode(encoding)
-        click.echo(safe, err=self.err, color=self.style.colour)
+        stream: TextIO | None = sys.stderr if self.err else sys.stdout
+        try:
+            if stream is None:
+                raise OSError("it is closed")
+            encoding = stream.encoding or "utf-8"
+            safe = text.encode(encoding, "backslashreplace").decode(encoding)
+            click.echo(safe, err=self.err, color=self.style.colour)
+        except (OSError, ValueError) as problem:
+            _let_go(stream)
+            # Whoever reads the result may have seen enough of it; a disk that is full is another thing.
+            if not self.err and not isinstance(problem, BrokenPipeError):
+                raise OutputLost(f"the result could not be written to standard output: {problem}") from problem
 
     def lines(self, texts: list[str]) -> None:
         """Write lines."""
@@ -39,8 +52,19 @@ class Output:
         self.line(json_text(value, ascii_only=not self.style.unicode))
 
 
-def style_of(stream: TextIO, *, width: int | None = None) -> Style:
+def _let_go(stream: TextIO | None) -> None:
+    """Point a stream that cannot be written at nothing, so that the interpreter's last flush does not fail again."""
+    if stream is not None:
+        with contextlib.suppress(OSError, ValueError):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, stream.fileno())
+            os.close(nothing)
+
+
+def style_of(stream: TextIO | None, *, width: int | None = None) -> Style:
     """Colours: as asked for with --color/--no-color, else on a terminal unless NO_COLOR is set."""
+    if stream is None:
+        return Style(colour=False, unicode=False, width=width)
     context = click.get_current_context(silent=True)
     asked = None if context is None else context.color
     colour = asked if asked is not None else stream.isatty() and not os.environ.get("NO_COLOR")

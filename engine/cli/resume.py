@@ -60,11 +60,19 @@ def resume(ctx: click.Context, name: str | None, every: bool, store: str, steps:
                 ctx.exit(_resume(engine, name, store, as_json))
         names = engine.unfinished()
         if not names:
+            if every:
+                _let_hooks_work(engine)
             _nothing(as_json)
         elif every:
             ctx.exit(_resume_all(engine, names, store, as_json))
         else:
             _list(engine, names, store, as_json)
+
+
+def _let_hooks_work(engine: Engine) -> None:
+    """What an ended process has left besides executions, as the events in an outbox."""
+    for hook in engine.steps.hooks["idle"]:
+        hook(engine.host)
 
 
 def _nothing(as_json: bool) -> None:
@@ -79,7 +87,8 @@ def _list(engine: Engine, names: list[str], store: str, as_json: bool) -> None:
         return
     output = Output()
     output.lines(summary_lines(engine.list(status="RUNNING", limit=len(names)), output.style))
-    Output(err=True).line(f"go on with: engine resume NAME{store_flag(store)}   or all of them: engine resume --all")
+    flag = store_flag(store)
+    Output(err=True).line(f"go on with: engine resume NAME{flag}   or all of them: engine resume --all{flag}")
 
 
 def _resume(engine: Engine, name: str, store: str, as_json: bool) -> int:
@@ -100,6 +109,7 @@ def _resume_all(engine: Engine, names: list[str], store: str, as_json: bool) -> 
         try:
             if as_json:
                 view = LiveView(engine, name, silent=True)
+                view.catch_up(aloud=False)
                 outcome = drive(engine, view, store)
                 outcomes.append(outcome_json(outcome))
                 worst = max(worst, exit_code(outcome))

@@ -65,6 +65,8 @@ def run(
       engine run flows/booking.yaml --input '{"pax": 2}' --store memory:
       curl -s https://example.com/order | engine run flows/booking.yaml --input - --json
     """
+    if name is not None and not (name and name.isprintable()):
+        raise click.UsageError(f"--name {name!r} is no name; leave it out, and the run gets one")
     registry = load_steps(steps)
     machine = _checked(flow, registry, quiet=quiet or as_json)
     data = read_input(given)

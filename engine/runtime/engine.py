@@ -71,6 +71,11 @@ class Engine:
         for hook in self.steps.hooks["open"]:
             hook(self.host)
 
+    @property
+    def store_url(self) -> str:
+        """The store's URL, without a password."""
+        return self._store.url
+
     def __enter__(self) -> Engine:
         return self
 

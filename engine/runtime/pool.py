@@ -65,6 +65,7 @@ class Pool:
         self.threads: list[threading.Thread] = []
         self.out = 0
         self._loop: Any = None
+        self._looping: threading.Thread
 
     def pace(self, step: Step) -> Pace:
         """What is known of that step."""
@@ -90,7 +91,8 @@ class Pool:
         self.out += 1
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            threading.Thread(target=self._loop.run_forever, name="steps-async", daemon=True).start()
+            self._looping = threading.Thread(target=_run_loop, args=(self._loop,), name="steps-async", daemon=True)
+            self._looping.start()
         self._loop.call_soon_threadsafe(self._loop.create_task, coroutine)
 
     def done(self) -> None:
@@ -109,7 +111,25 @@ class Pool:
         self.threads.clear()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
+            self._looping.join()
+            self._loop = None
 
     def _work(self) -> None:
         while (job := self.jobs.get()) is not None:
             job()
+
+
+def _run_loop(loop: Any) -> None:
+    """Until the loop is stopped; then what still runs on it is cancelled."""
+    import asyncio
+
+    loop.run_forever()
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+
+    async def ended() -> None:
+        await asyncio.gather(*left, return_exceptions=True)
+
+    loop.run_until_complete(ended())
+    loop.close()

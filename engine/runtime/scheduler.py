@@ -79,6 +79,7 @@ class Scheduler:
 
     def round(self, *, patient: bool = True) -> bool:
         """Once round. Answers whether there was anything to do; `patient`: wait for it if not. Raises Replaced."""
+        worked = False
         try:
             self.look_around()
             worked = self.take_in(patient and not self.busy)
@@ -248,6 +249,9 @@ class Scheduler:
 
     def write(self) -> None:
         """Commit what was decided, and do what follows."""
+        for submission in self.submitted:
+            machine = submission.machine
+            self.store.put_definition(submission.start.definition, machine.source, machine.file)
         batch = write(self.store, self.calls, self.dirty.values(), self.submitted, self.host.clock.now())
         self.dirty, self.submitted = {}, []
         for held, change in batch.written:

@@ -46,6 +46,11 @@ class Worker:
         self._failure: BaseException | None = None
         self._over = threading.Event()
 
+    @property
+    def ended(self) -> int:
+        """How many executions have ended here."""
+        return self._scheduler.ended
+
     def submit(self, flow: Definition, input: JSON = None, *, name: str | None = None) -> Future[Outcome]:
         """Start an execution and have this very worker run it. From any thread.
 

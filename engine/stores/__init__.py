@@ -141,13 +141,14 @@ class Store(Protocol):
     def claim(self, now: float, limit: int) -> Claimed:
         """Own up to `limit` free executions that are due, those that have waited longest first.
 
-        It counts as one of the execution's `runs`, durably; `Stored.execution.runs` is as it was before.
+        It counts as one of the execution's `runs`, durably; `Stored.execution.runs` is as it was before. Raises
+        LeaseLost.
         """
 
     def take(self, name: str) -> Stored:
         """Own this execution if it is free or its owner is gone; one that has ended is only read. Counts as `claim`.
 
-        Raises ExecutionNotFound, ExecutionBusy.
+        Raises ExecutionNotFound, ExecutionBusy, LeaseLost.
         """
 
     def post(self, name: str, event: dict[str, JSON]) -> None:

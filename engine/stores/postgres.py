@@ -31,6 +31,7 @@ from engine.values import JSON, dump, equal
 
 DOUBT_SECONDS: Final = 60.0
 """How long the answer to a commit is looked for that was lost on the way."""
+GIVEN_UP: Final = "this process was silent for longer than its lease; others have taken over"
 OWNER_BITS: Final = 52
 STRAYS_BEATS: Final = 30
 POLL_SECONDS: Final = 0.5
@@ -55,24 +56,28 @@ class PostgresStore:
         self._definitions: set[str] = set()
         self._doubtful: tuple[int, int] | None = None
         with explained(self.url):
-            self._connection = connect(url)
+            self.connection = connect(url)
             try:
-                migrate(self._connection, url)
+                migrate(self.connection, url)
             except BaseException:
-                self._connection.close()
+                self.connection.close()
                 raise
+
+    def use(self, connection: psycopg.Connection[Any]) -> None:
+        """Work on that connection from now on."""
+        self.connection = connection
 
     # -- connections -----------------------------------------------------------------------------------------------
 
     def _db(self) -> psycopg.Connection[Any]:
         """The connection, opened anew if it broke."""
-        if self._connection.closed and not self._depth:
-            self._connection = connect(self._url)
+        if self.connection.closed and not self._depth:
+            self.connection = connect(self._url)
             if self.owner is not None:
                 # The server lets go of the old session's lock a moment after it has ended.
-                self._hold(self._connection, self.owner)
+                self._hold(self.connection, self.owner)
                 self._beats = 0
-        return self._connection
+        return self.connection
 
     def _hold(self, connection: psycopg.Connection[Any], owner: int) -> None:
         for _ in range(100):
@@ -156,7 +161,7 @@ class PostgresStore:
     def beat(self) -> int:
         if self._lease is not None and time.monotonic() > self._extended + self._lease / 3:
             if not self._run("extend", (self._lease, self.owner)).rowcount:
-                raise LeaseLost("this process was silent for longer than its lease; others have taken over")
+                raise LeaseLost(GIVEN_UP)
             self._extended = time.monotonic()
         gone = [owner for (owner,) in self._read("gone", (self.owner or 0,))]
         self._beats += 1
@@ -175,6 +180,11 @@ class PostgresStore:
 
     def _owned(self) -> int:
         return self.enter(None) if self.owner is None else self.owner
+
+    def _check_owner(self) -> None:
+        """See that this owner has not been given up, and is not while the transaction lasts. Raises LeaseLost."""
+        if not self._read("hold_owner", (self._owned(),)):
+            raise LeaseLost(GIVEN_UP)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -209,6 +219,8 @@ class PostgresStore:
         for start in starts:
             execution = start.decision.execution
             key = made.get(execution.name)
+            if key is None and execution.name not in inputs:
+                raise LeaseLost(GIVEN_UP)
             begun.append(Begun(key, key is not None or equal(json.loads(inputs[execution.name]), execution.input)))
         return begun
 
@@ -233,7 +245,7 @@ class PostgresStore:
         try:
             written = self._run("commit", [*change_columns(changes), self._owned()]).fetchall()
         except StoreUnavailable:
-            if self._depth or not self._connection.broken or not self._was_written():
+            if self._depth or not self.connection.broken or not self._was_written():
                 raise
             return frozenset()
         if len(written) == len(changes):
@@ -255,6 +267,7 @@ class PostgresStore:
         found: list[Stored] = []
         if self._read("any_due", (now,)):
             with self.transaction():
+                self._check_owner()
                 keys = [key for (key,) in self._read("claim", (self._owned(), now, limit))]
                 found = self._load(keys)
         ((due,),) = self._read("next_due")
@@ -275,6 +288,7 @@ class PostgresStore:
                         "wait for it, or look with: engine show"
                     )
                 self._bury([owner])
+            self._check_owner()
             self._run("take", (me, key))
             (stored,) = self._load([key])
         return rows.as_before(stored)
@@ -347,8 +361,8 @@ class PostgresStore:
         self._closed = True
         if self._listener is not None:
             self._listener.close()
-        if self.owner is not None and not self._connection.closed:
+        if self.owner is not None and not self.connection.closed:
             with suppress(StoreUnavailable):
                 self._bury([self.owner])
-        for connection in [self._connection, *self._spare]:
+        for connection in [self.connection, *self._spare]:
             connection.close()

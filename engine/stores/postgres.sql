@@ -16,7 +16,8 @@ WITH given AS (
         stopped_at, error, definition, header, cause, frame, input, output)
     SELECT name, flow, status, 1, owner, wakes_at, state, events, sequence, runs, started_at, stopped_at, error,
         definition, header, cause, frame, input, output
-    FROM given ON CONFLICT (name) DO NOTHING RETURNING id, name
+    FROM given WHERE owner IS NULL OR EXISTS (SELECT FROM owners o WHERE o.id = given.owner)
+    ON CONFLICT (name) DO NOTHING RETURNING id, name
 ), told AS (
     INSERT INTO history (execution, first_id, events) SELECT m.id, g.first_id, g.history FROM made m JOIN given g USING (name)
 )
@@ -72,6 +73,9 @@ SELECT id FROM owners WHERE id <> %s
 
 -- name: owner
 SELECT lease_until < extract(epoch FROM clock_timestamp()), process FROM owners WHERE id = %s;
+
+-- name: hold_owner
+SELECT FROM owners WHERE id = %s FOR KEY SHARE;
 
 -- name: bury
 DELETE FROM owners WHERE id = ANY(%b);

@@ -24,6 +24,7 @@ from engine.stores.sql import statements
 from engine.stores.sqlite_connection import Transactions, connect, explained, migrate
 from engine.values import JSON, dump, equal
 
+GIVEN_UP = "this process was silent for longer than its lease; others have taken over"
 OWNER_BITS = 52
 """Ids of owners are drawn at random: two never meet."""
 
@@ -39,6 +40,8 @@ class SqliteStore:
         path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
         self.path = Path(path) if path else None
         self.owner: int | None = None
+        self._lease: float | None = None
+        self._extended = 0.0
         self._sql = statements("sqlite")
         self._lock = threading.RLock()
         self._spare: list[sqlite3.Connection] = []
@@ -117,21 +120,24 @@ class SqliteStore:
         with self.transaction() as db:
             db.execute(self._sql["enter"], (owner, until, f"{os.getpid()} on {socket.gethostname()}", time.time()))
         self._leave()
-        self.owner, self._lease = owner, lease
+        self.owner, self._lease, self._extended = owner, lease, time.monotonic()
         return owner
 
     def beat(self) -> int:
+        if self.owner is not None and not self._read("owner", (self.owner,)):
+            raise LeaseLost(GIVEN_UP)
+        if self._lease is not None and time.monotonic() > self._extended + self._lease / 3:
+            with self.transaction() as db:
+                db.execute(self._sql["extend"], (time.time() + self._lease, self.owner))
+            self._extended = time.monotonic()
+        others = self._read("others", (self.owner or 0,))
+        gone = [owner for owner, until in others if self._gone(owner, until)]
+        gone += [owner for (owner,) in self._read("strays")]
+        if not gone and not self._read("stale_signals"):
+            return 0
         with self.transaction() as db:
-            if self.owner is not None:
-                until = None if self._lease is None else time.time() + self._lease
-                if not db.execute(self._sql["extend"], (until, self.owner)).rowcount:
-                    raise LeaseLost("this process was silent for longer than its lease; others have taken over")
-            others = self._read("others", (self.owner or 0,))
-            gone = [owner for owner, until in others if self._gone(owner, until)]
-            gone += [owner for (owner,) in self._read("strays")]
-            freed = sum(self._bury(db, owner) for owner in gone)
             db.execute(self._sql["drop_stale_signals"])
-        return freed
+            return sum(self._bury(db, owner) for owner in gone)
 
     def _bury(self, db: Any, owner: int) -> int:
         """Forget an owner; answers how many executions that frees."""
@@ -182,7 +188,7 @@ class SqliteStore:
 
     def _check_owner(self) -> None:
         if not self._read("owner", (self._owned(),)):
-            raise LeaseLost("this process was silent for longer than its lease; others have taken over")
+            raise LeaseLost(GIVEN_UP)
 
     def _update_all(self, db: Any, changes: Sequence[Change]) -> tuple[Sequence[Change], frozenset[int]]:
         """Move on the executions that are still ours; answers their changes and the keys of the others."""
@@ -229,6 +235,7 @@ class SqliteStore:
         found: list[Stored] = []
         if self._read("any_due", (now,)):
             with self.transaction() as db:
+                self._check_owner()
                 keys = [key for (key,) in db.execute(self._sql["claim"], (self._owned(), now, limit)).fetchall()]
                 found = self._load(keys)
         ((due,),) = self._read("next_due")
@@ -251,6 +258,7 @@ class SqliteStore:
                         "wait for it, or look with: engine show"
                     )
                 self._bury(db, owner)
+            self._check_owner()
             db.execute(self._sql["take"], (me, key))
             (stored,) = self._load([key])
         return rows.as_before(stored)

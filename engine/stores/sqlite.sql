@@ -63,6 +63,9 @@ UPDATE executions SET owner = NULL, wakes_at = 0, version = version + 1 WHERE ow
 -- name: strays
 SELECT DISTINCT owner FROM executions WHERE owner IS NOT NULL AND owner NOT IN (SELECT id FROM owners);
 
+-- name: stale_signals
+SELECT 1 FROM signals s JOIN executions e ON e.id = s.execution WHERE e.status <> 'RUNNING' LIMIT 1;
+
 -- name: drop_stale_signals
 DELETE FROM signals WHERE execution IN (SELECT id FROM executions WHERE status <> 'RUNNING');
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def stamp(moment: datetime) -> str:
@@ -15,10 +18,12 @@ def stamp(moment: datetime) -> str:
 
 def parse(text: str) -> datetime:
     """The moment of an RFC 3339 text. Raises ValueError for anything else, a missing offset included."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None or "T" not in text.upper():
+    if not RFC_3339.fullmatch(text):
         raise ValueError("not a date and time with an offset")
-    return moment.astimezone(UTC)
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a moment beyond the calendar") from None
 
 
 def later(text: str, seconds: float) -> str:

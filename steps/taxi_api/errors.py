@@ -9,6 +9,7 @@ Every failure of a call becomes one `StepError` whose name says what may have ha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,9 +54,14 @@ def of_exception(problem: Exception, call: str) -> StepError:
     return StepError(name, f"{call}: {kind}")
 
 
+CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
 def of_answer(status: int, problem: Mapping[str, Any] | None, retry_after: float | None, call: str) -> StepError:
     """The error of a call that was answered with other than 2xx. `problem`: the RFC 9457 body, if it is one."""
     code = str((problem or {}).get("code", ""))
+    if not CODE.fullmatch(code):
+        code = ""  # what is no code of the contract may hold anything, and causes are shown
     cause = f"{call}: {status} {code}".rstrip()
     if status == 429:
         return _later("Taxi.Throttled", cause, retry_after)

@@ -157,3 +157,38 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(
     process.communicate(timeout=20)
     assert process.returncode == 0
     assert (b"\x1b[32m" in shown) is coloured
+
+
+@pytest.mark.parametrize("redirected", ["2>/dev/full", "2>&-", "2>&1 >/dev/null | true"])
+def test_a_view_that_cannot_be_shown_never_ends_a_run(project: Project, redirected: str) -> None:
+    engine = f"{sys.executable} -m engine.cli"
+    subprocess.run(
+        ["bash", "-c", f"{engine} run order.yaml --input '{{\"id\": 7}}' --name blind >/dev/null {redirected}"],
+        cwd=project.folder,
+        check=False,
+    )
+    assert json.loads(project("show", "blind", "--json").stdout)["status"] == "SUCCEEDED"
+
+
+def test_a_result_that_cannot_be_written_is_said_with_exit_code_2(project: Project) -> None:
+    engine = f"{sys.executable} -m engine.cli"
+    command = f"{engine} run order.yaml --input '{{\"id\": 7}}' --name lost >/dev/full"
+    done = subprocess.run(["bash", "-c", command], cwd=project.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "could not be written" in done.stderr
+    assert json.loads(project("show", "lost", "--json").stdout)["status"] == "SUCCEEDED"
+
+
+def test_resume_all_as_json_finishes_what_is_half_done(project: Project) -> None:
+    napping = project.process("run", "nap.yaml", "--name", "half")
+    wait_for(napping.stderr, "waits until")
+    napping.kill()
+    napping.communicate(timeout=20)
+    assert project("stop", "half").exit_code == 0
+    out, said = project.process("resume", "half", "--json").communicate(timeout=30)
+    assert json.loads(out)["status"] == "ABORTED", said
+
+
+def test_an_empty_name_is_refused(project: Project) -> None:
+    done = project("run", "nap.yaml", "--name", "")
+    assert (done.exit_code, "is no name" in done.stderr) == (2, True)

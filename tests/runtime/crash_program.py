@@ -1,7 +1,7 @@
-"""A program that kills itself with SIGKILL at a chosen moment: `crash_program.py DATABASE EFFECTS MOMENT NUMBER`.
+"""A program that kills itself with SIGKILL at a chosen moment: `crash_program.py URL EFFECTS MOMENT NUMBER WAY`.
 
 MOMENT is `before-commit`, `after-commit`, `before-effect`, `after-effect` or `never`; NUMBER counts from 1. It prints
-how many commits and effects an undisturbed run has.
+how many commits and effects an undisturbed run has. WAY is `inline` or `worker`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine import Engine, StepRegistry, step
+from engine.runtime import pool
+from engine.runtime.worker import Worker
 
 FLOW = """
 QueryLanguage: JMESPath
@@ -72,12 +74,18 @@ class Watched:
         self.real, self.fuse = real, fuse
 
     def execute(self, sql: str, *parameters: Any) -> Any:
-        if sql != "COMMIT":
+        if not self._commits(sql):
             return self.real.execute(sql, *parameters)
         self.fuse.pass_by("before-commit")
         done = self.real.execute(sql, *parameters)
         self.fuse.pass_by("after-commit")
         return done
+
+    def _commits(self, sql: str) -> bool:
+        if sql == "COMMIT" or not hasattr(self.real, "info"):
+            return sql == "COMMIT"
+        # On PostgreSQL a statement outside a transaction is one of its own.
+        return self.real.info.transaction_status == 0 and sql.startswith(("WITH", "INSERT", "UPDATE", "DELETE"))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
@@ -121,12 +129,20 @@ def create_table(host: Any) -> None:
         db.execute("CREATE TABLE IF NOT EXISTS records (number INTEGER, key TEXT)")
 
 
-def main(database: str, effects: str, moment: str, number: str) -> None:
+def main(url: str, effects: str, moment: str, number: str, way: str) -> None:
     fuse = Fuse(moment, int(number))
-    with Engine(f"sqlite:///{database}", steps=steps(Path(effects), fuse)) as engine:
-        engine._store.use(Watched(engine._store.connection, fuse))  # type: ignore[attr-defined]
-        outcome = engine.run(FLOW, {"order": 7}, name="order-7")
-    print(outcome.status, fuse.seen.get("before-commit", 0), fuse.seen.get("before-effect", 0))
+    with Engine(url, steps=steps(Path(effects), fuse)) as engine:
+        store: Any = engine._store
+        store.use(Watched(store.connection, fuse))
+        if way == "inline":
+            engine.run(FLOW, {"order": 7}, name="order-7")
+        else:
+            pool.SLOW_SECONDS = 1e9  # type: ignore[misc]  # every call in one thread, so that runs can be compared
+            engine.start(FLOW, {"order": 7}, name="order-7")
+            Worker(engine).run_until_idle()
+        seen = dict(fuse.seen)
+        status = engine.describe("order-7")["status"]
+    print(status, seen["before-commit"], seen["before-effect"])
 
 
 if __name__ == "__main__":

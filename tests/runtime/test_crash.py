@@ -6,27 +6,31 @@ The moments are enumerated from an undisturbed run, not sampled. Each is a real 
 from __future__ import annotations
 
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine import Engine
 from engine.errors import ExecutionBusy
+from engine.runtime.worker import Worker
 from tests.runtime.crash_program import FLOW, Fuse, steps
+from tests.stores.servers import schema
 
 PROGRAM = Path(__file__).with_name("crash_program.py")
-COMMITS, EFFECTS = 10, 5
-"""What an undisturbed run has (the last commit is that of closing the store); the first test checks these numbers."""
+WAYS = {("sqlite", "inline"): 9, ("sqlite", "worker"): 11, ("postgresql", "worker"): 12}
+"""How many commits an undisturbed run has; the first test checks these numbers."""
+EFFECTS = 5
 
 MOMENTS = [
-    (moment, number)
+    pytest.param(store, way, moment, number, id=f"{store}-{way}-{moment}-{number}")
+    for (store, way), commits in WAYS.items()
     for moment, count in (
-        ("before-commit", COMMITS),
-        ("after-commit", COMMITS),
+        ("before-commit", commits),
+        ("after-commit", commits),
         ("before-effect", EFFECTS),
         ("after-effect", EFFECTS),
     )
@@ -34,36 +38,52 @@ MOMENTS = [
 ]
 
 
-def launch(folder: Path, moment: str, number: int) -> subprocess.CompletedProcess[str]:
-    arguments = [str(folder / "runs.db"), str(folder / "effects"), moment, str(number)]
+@pytest.fixture
+def url(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty store."""
+    if store == "sqlite":
+        yield f"sqlite:///{tmp_path}/runs.db"
+    else:
+        with schema(request.getfixturevalue("server")) as found:
+            yield found
+
+
+def launch(url: str, folder: Path, moment: str, number: int, way: str) -> subprocess.CompletedProcess[str]:
+    arguments = [url, str(folder / "effects"), moment, str(number), way]
     return subprocess.run([sys.executable, str(PROGRAM), *arguments], capture_output=True, text=True, check=False)
 
 
-def test_an_undisturbed_run_has_the_commits_and_effects_that_are_enumerated(tmp_path: Path) -> None:
-    done = launch(tmp_path, "never", 0)
-    assert done.stdout.split() == ["SUCCEEDED", str(COMMITS), str(EFFECTS)], done.stderr
-
-
-@pytest.mark.parametrize(("moment", "number"), MOMENTS)
-def test_a_run_killed_at_any_moment_is_finished_by_resume_with_nothing_done_twice(
-    tmp_path: Path, moment: str, number: int
+@pytest.mark.parametrize(("store", "way"), WAYS)
+def test_an_undisturbed_run_has_the_commits_and_effects_that_are_enumerated(
+    url: str, store: str, way: str, tmp_path: Path
 ) -> None:
-    killed = launch(tmp_path, moment, number)
+    done = launch(url, tmp_path, "never", 0, way)
+    assert done.stdout.split() == ["SUCCEEDED", str(WAYS[store, way]), str(EFFECTS)], done.stderr
+
+
+@pytest.mark.parametrize(("store", "way", "moment", "number"), MOMENTS)
+def test_a_run_killed_at_any_moment_is_finished_by_another_process_with_nothing_done_twice(
+    url: str, tmp_path: Path, way: str, moment: str, number: int
+) -> None:
+    killed = launch(url, tmp_path, moment, number, way)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     effects = tmp_path / "effects"
-    with Engine(f"sqlite:///{tmp_path}/runs.db", steps=steps(effects, Fuse("never", 0))) as engine:
+    with Engine(url, steps=steps(effects, Fuse("never", 0))) as engine:
         if (moment, number) == ("before-commit", 1):
             assert engine.unfinished() == [], "the start was never confirmed, so nothing may be left of it"
             return
-        outcome = engine.resume("order-7")
-        assert engine.resume("order-7").output == outcome.output
-    assert (outcome.status, outcome.output) == ("SUCCEEDED", {"receipt": "r-7", "once": True})
+        if way == "worker":
+            Worker(engine).run_until_idle()
+        else:
+            engine.resume("order-7")
+        outcome = engine.describe("order-7")
+        with engine.host.transaction() as db:
+            rows = db.execute("SELECT number, count(*) FROM records GROUP BY number ORDER BY number").fetchall()
+    assert (outcome["status"], outcome["output"]) == ("SUCCEEDED", {"receipt": "r-7", "once": True})
     lines = [line.split() for line in effects.read_text().splitlines()] if effects.exists() else []
     keys = {key for kind, key in lines if kind == "charge"}
     assert len(keys) == 4, "every keyed effect happened, each under one key whatever the number of deliveries"
     assert Counter(kind for kind, _ in lines)["once"] <= 1, "a step that must not run twice did not"
-    with sqlite3.connect(tmp_path / "runs.db") as db:
-        rows = db.execute("SELECT number, count(*) FROM records GROUP BY number ORDER BY number").fetchall()
     assert rows == [(1, 1), (2, 1)], "what a transactional step writes happens exactly once"
 
 

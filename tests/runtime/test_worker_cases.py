@@ -1,4 +1,4 @@
-"""Every case of tests/cases through a worker: it ends as in memory, and its history is the same, event for event."""
+"""Every case of tests/cases through a worker: it ends as in memory, with the same kinds of events."""
 
 from __future__ import annotations
 

@@ -257,6 +257,10 @@ def test_a_lease_that_is_over_is_taken_over_and_the_late_owner_writes_nothing(sh
         with pytest.raises(LeaseLost):
             zombie.beat()
         assert other.commit([Change(claimed.key, claimed.version, answer(claimed))]) == frozenset()
+        with pytest.raises(LeaseLost):
+            zombie.claim(NOW, 10)
+        with pytest.raises(LeaseLost):
+            create(zombie, "z", owned=True)
         zombie.enter(10.0)
         assert len(zombie.claim(NOW, 10).executions) == 1
 

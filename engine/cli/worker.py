@@ -1,0 +1,100 @@
+"""`engine worker`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Final
+
+import click
+
+from engine.cli.options import common_options, load_steps, steps_option, store_option
+from engine.cli.output import Output
+from engine.runtime.engine import Engine
+from engine.runtime.worker import DRAIN_SECONDS, LEASE_SECONDS, Worker
+
+SWITCH_SECONDS: Final = 0.001
+"""How long a step may keep the interpreter from the scheduler: Python's own 5 ms would show in every commit."""
+
+
+@click.command()
+@store_option
+@steps_option
+@click.option(
+    "--concurrency",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    default=32,
+    show_default=True,
+    help="Most steps at once.",
+)
+@click.option(
+    "--in-flight",
+    metavar="N",
+    type=click.IntRange(1, 1_000_000),
+    default=1000,
+    show_default=True,
+    help="Most executions held at once; further ones wait in the store.",
+)
+@click.option(
+    "--limit",
+    "limits",
+    metavar="STEP=N",
+    multiple=True,
+    help="Most calls of a step at once, by name or pattern, such as taxi.*=4; the first that fits.",
+)
+@click.option(
+    "--lease",
+    metavar="SECONDS",
+    type=click.FloatRange(1, 3600),
+    default=LEASE_SECONDS,
+    show_default=True,
+    help="When others take over from a worker that has stopped without ending.",
+)
+@common_options
+def worker(
+    store: str, steps: str | None, concurrency: int, in_flight: int, limits: tuple[str, ...], lease: float
+) -> None:
+    """Run every execution of a store that is due, many at once.
+
+    Start as many workers as wanted; on PostgreSQL, on as many machines as wanted. When one dies, the others take over
+    at once what it was running.
+
+    The first Ctrl-C or SIGTERM lets the steps that are running end, and begins nothing more; the second ends at once.
+    What was not finished goes on in another worker.
+
+    \b
+    Examples:
+      engine worker --store postgresql://app@db.internal/bookings --concurrency 64
+      engine worker --limit 'taxi.*=4'
+    """  # fmt: skip
+    sys.setswitchinterval(SWITCH_SECONDS)
+    log = Output(err=True)
+    with Engine(store, steps=load_steps(steps)) as engine:
+        crew = Worker(engine, concurrency=concurrency, most=in_flight, limits=_limits(limits), lease=lease)
+        stops = 0
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            nonlocal stops
+            stops += 1
+            if stops > 1:
+                os._exit(128 + number)
+            crew.stop(patience=DRAIN_SECONDS)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        log.line(f"worker {os.getpid()} runs what is due in {engine.store_url}; stop it with Ctrl-C")
+        crew.run()
+        log.line(f"worker {os.getpid()} has stopped; {crew.ended} executions have ended here")
+
+
+def _limits(given: tuple[str, ...]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for text in given:
+        pattern, _, most = text.rpartition("=")
+        if not pattern or not most.isdecimal() or int(most) < 1:
+            raise click.BadParameter(f"{text!r} is not STEP=N, such as taxi.*=4", param_hint="--limit")
+        found[pattern] = int(most)
+    return found

@@ -1,0 +1,407 @@
+"""The worker: many executions at once, fairness, limits, signals, give-back, trouble. Cases of states are elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import Engine, StepError, StepRegistry, VirtualClock, step
+from engine.errors import ExecutionAlreadyExists, ExecutionBusy, StoreUnavailable
+from engine.runtime.worker import Worker
+
+START = 1_767_225_600.0
+PATIENCE = 20.0
+
+
+def one(resource: str = "step:work", **fields: Any) -> dict[str, Any]:
+    return {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": resource, **fields, "End": True}}}
+
+
+def chain(length: int) -> dict[str, Any]:
+    states = {
+        f"S{i}": {
+            "Type": "Task",
+            "Resource": "step:work",
+            **({"End": True} if i == length - 1 else {"Next": f"S{i + 1}"}),
+        }
+        for i in range(length)
+    }
+    return {"StartAt": "S0", "States": states}
+
+
+def echo(payload: Any, ctx: Any) -> Any:
+    return payload
+
+
+def registry(*handlers: Any) -> StepRegistry:
+    found = StepRegistry()
+    found.add(*(handler.__step__ for handler in handlers))
+    return found
+
+
+@contextmanager
+def working(engine: Engine, **options: Any) -> Iterator[Worker]:
+    """A worker at work in threads of its own."""
+    worker = Worker(engine, **options)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        worker.stop(patience=PATIENCE)
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder}/runs.db"
+
+
+# -- running -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_started_elsewhere_is_run(tmp_path: Path) -> None:
+    with Engine(url(tmp_path), steps={"work": echo}) as front, Engine(url(tmp_path), steps={"work": echo}) as engine:
+        for number in range(50):
+            front.start(chain(3), {"n": number}, name=f"x{number}")
+        assert Worker(engine).run_until_idle() == 50
+        assert {found.status for found in front.list()} == {"SUCCEEDED"}
+        assert front.describe("x7")["output"] == {"n": 7}
+        events = front.history("x7")
+    assert [event["id"] for event in events] == list(range(1, len(events) + 1))
+
+
+def test_submitted_executions_bring_their_outcome(tmp_path: Path) -> None:
+    with Engine(url(tmp_path), steps={"work": echo}) as engine, working(engine) as worker:
+        futures = [worker.submit(chain(2), {"n": number}, name=f"x{number}") for number in range(20)]
+        outcomes = [future.result(PATIENCE) for future in futures]
+        assert [outcome.output for outcome in outcomes] == [{"n": number} for number in range(20)]
+        assert outcomes[3].history[-1]["type"] == "ExecutionSucceeded"
+        with pytest.raises(ExecutionBusy):
+            worker.submit(chain(2), {"n": 3}, name="x3").result(PATIENCE)
+        with pytest.raises(ExecutionAlreadyExists):
+            worker.submit(chain(2), {"n": 4}, name="x3").result(PATIENCE)
+
+
+def test_a_batch_has_one_commit_for_all() -> None:
+    with Engine("memory:", steps={"work": echo}) as engine:
+        for number in range(100):
+            engine.start(chain(5), {"n": number})
+        commits = []
+        engine._store.connection.set_trace_callback(  # type: ignore[attr-defined]
+            lambda sql: commits.append(sql) if sql == "COMMIT" else None
+        )
+        assert Worker(engine).run_until_idle() == 100
+    assert len(commits) <= 10, "one to own them, one for each step, and few for looking around"
+
+
+def test_a_wait_of_a_year_costs_a_row_and_no_memory() -> None:
+    clock = VirtualClock(START)
+    flow = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 31_536_000, "Next": "T"}, **one()["States"]}}
+    with Engine("memory:", steps={"work": echo}, clock=clock) as engine:
+        worker = Worker(engine)
+        engine.start(flow, name="x")
+        scheduler = worker._scheduler
+        engine._store.enter(10.0)
+        scheduler.look_around(now=True)
+        while scheduler.busy:
+            scheduler.round(patient=False)
+        assert (scheduler.held, scheduler.due) == ({}, START + 31_536_000)
+        worker.run_until_idle()
+        assert engine.describe("x")["status"] == "SUCCEEDED"
+        assert clock.now() == START + 31_536_000
+
+
+def test_a_step_that_takes_long_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def work(payload: Any, ctx: Any) -> Any:
+        if payload["slow"]:
+            assert release.wait(PATIENCE)
+        return payload
+
+    with Engine(url(tmp_path), steps={"work": work}) as engine, working(engine) as worker:
+        slow = [worker.submit(one(), {"slow": True}) for _ in range(3)]
+        quick = [worker.submit(chain(3), {"slow": False}) for _ in range(20)]
+        assert [future.result(PATIENCE).status for future in quick] == ["SUCCEEDED"] * 20
+        assert not any(future.done() for future in slow)
+        release.set()
+        assert [future.result(PATIENCE).status for future in slow] == ["SUCCEEDED"] * 3
+
+
+def test_async_steps_share_one_loop_and_wait_side_by_side(tmp_path: Path) -> None:
+    inside, loops, all_inside = 0, set(), asyncio.Event()
+
+    async def work(payload: Any, ctx: Any) -> Any:
+        nonlocal inside
+        inside += 1
+        loops.add(id(asyncio.get_running_loop()))
+        if inside == 50:
+            all_inside.set()
+        await asyncio.wait_for(all_inside.wait(), PATIENCE)
+        return payload
+
+    with Engine(url(tmp_path), steps={"work": work}) as engine, working(engine, concurrency=2) as worker:
+        futures = [worker.submit(one(), {}) for _ in range(50)]
+        assert {future.result(PATIENCE).status for future in futures} == {"SUCCEEDED"}
+    assert len(loops) == 1
+
+
+def test_a_limit_holds_for_its_steps_only(tmp_path: Path) -> None:
+    guard, inside, most = threading.Lock(), 0, 0
+    pair = threading.Barrier(2, timeout=PATIENCE)
+
+    async def narrow(payload: Any, ctx: Any) -> Any:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        inside -= 1
+        return payload
+
+    def wide(payload: Any, ctx: Any) -> Any:
+        with guard:
+            pass
+        pair.wait()
+        return payload
+
+    steps = {"narrow.a": narrow, "wide": wide}
+    with Engine(url(tmp_path), steps=steps) as engine, working(engine, limits={"narrow.*": 2}) as worker:
+        futures = [worker.submit(one("step:narrow.a"), {}) for _ in range(20)]
+        futures += [worker.submit(one("step:wide"), {}) for _ in range(4)]
+        assert {future.result(PATIENCE).status for future in futures} == {"SUCCEEDED"}
+    assert most == 2
+
+
+def test_a_time_out_fires_while_the_step_hangs_and_its_late_answer_is_ignored(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def work(payload: Any, ctx: Any) -> Any:
+        release.wait(PATIENCE)
+        return "late"
+
+    with Engine(url(tmp_path), steps={"work": work}) as engine, working(engine) as worker:
+        began = time.monotonic()
+        outcome = worker.submit(one(TimeoutSeconds=1)).result(PATIENCE)
+        assert (outcome.status, outcome.error) == ("FAILED", "States.Timeout")
+        assert 0.9 < time.monotonic() - began < 5
+        release.set()
+
+
+def test_a_heartbeat_moves_the_time_out_on(tmp_path: Path) -> None:
+    def work(payload: Any, ctx: Any) -> Any:
+        for _ in range(8):
+            time.sleep(0.2)
+            ctx.heartbeat()
+        return "alive"
+
+    with Engine(url(tmp_path), steps={"work": work}) as engine, working(engine) as worker:
+        assert worker.submit(one(HeartbeatSeconds=1)).result(PATIENCE).output == "alive"
+
+
+def test_transactional_steps_are_in_the_batch_and_a_failed_one_leaves_nothing(tmp_path: Path) -> None:
+    @step("work", transactional=True)
+    def work(payload: Any, ctx: Any) -> Any:
+        with ctx.transaction() as db:
+            db.execute("INSERT INTO mine VALUES (?, ?)", (payload["n"], ctx.idempotency_key))
+        if payload["n"] % 3 == 0:
+            raise StepError("Third")
+        return payload
+
+    steps = registry(work)
+    steps.hooks["open"].append(lambda host: _create_mine(host))
+    with Engine(url(tmp_path), steps=steps) as engine:
+        for number in range(30):
+            engine.start(one(), {"n": number}, name=f"x{number}")
+        Worker(engine).run_until_idle()
+        with engine.host.transaction() as db:
+            kept = db.execute("SELECT n FROM mine ORDER BY n").fetchall()
+        assert [n for (n,) in kept] == [n for n in range(30) if n % 3]
+        assert len(engine.list(status="FAILED")) == 10
+
+
+def _create_mine(host: Any) -> None:
+    with host.transaction() as db:
+        db.execute("CREATE TABLE IF NOT EXISTS mine (n INTEGER, key TEXT UNIQUE)")
+
+
+def test_parallel_transactional_steps_of_one_execution_go_one_after_the_other() -> None:
+    @step("work", transactional=True)
+    def work(payload: Any, ctx: Any) -> Any:
+        with ctx.transaction() as db:
+            db.execute("INSERT INTO mine VALUES (?, ?)", (payload, ctx.idempotency_key))
+        return payload
+
+    steps = registry(work)
+    steps.hooks["open"].append(_create_mine)
+    flow = {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": one(), "End": True}}}
+    with Engine("memory:", steps=steps) as engine:
+        engine.start(flow, [1, 2, 3], name="x")
+        Worker(engine).run_until_idle()
+        assert engine.describe("x")["output"] == [1, 2, 3]
+        with engine.host.transaction() as db:
+            assert db.execute("SELECT count(*) FROM mine").fetchone() == (3,)
+
+
+def test_a_step_may_write_to_the_database_beside_the_scheduler(tmp_path: Path) -> None:
+    def work(payload: Any, ctx: Any) -> Any:
+        with ctx.transaction() as db:
+            db.execute("INSERT INTO mine VALUES (?, ?)", (payload["n"], ctx.idempotency_key))
+        return payload
+
+    steps = StepRegistry.of({"work": work})
+    steps.hooks["open"].append(_create_mine)
+    with Engine(url(tmp_path), steps=steps) as engine, working(engine) as worker:
+        futures = [worker.submit(one(), {"n": number}) for number in range(30)]
+        assert {future.result(PATIENCE).status for future in futures} == {"SUCCEEDED"}
+
+
+def test_hooks_run_when_there_is_nothing_else_to_do() -> None:
+    seen: list[str] = []
+    steps = StepRegistry.of({"work": echo})
+    steps.hooks["idle"].append(lambda host: seen.append("idle"))
+    with Engine("memory:", steps=steps) as engine:
+        engine.start(one(), name="x")
+        Worker(engine).run_until_idle()
+    assert seen
+
+
+# -- signals -------------------------------------------------------------------------------------------------------
+
+
+def test_callbacks_and_stops_reach_an_execution_that_a_worker_owns(tmp_path: Path) -> None:
+    tokens, held = [], threading.Event()
+
+    def ask(payload: Any, ctx: Any) -> Any:
+        tokens.append(ctx.token)
+        return None
+
+    def hold(payload: Any, ctx: Any) -> Any:
+        held.wait(PATIENCE)
+        return None
+
+    branches = [one("step:ask.waitForTaskToken"), {"StartAt": "U", "States": {"U": one("step:hold")["States"]["T"]}}]
+    flow = {"StartAt": "P", "States": {"P": {"Type": "Parallel", "Branches": branches, "End": True}}}
+    steps = {"ask": ask, "hold": hold}
+    here = url(tmp_path)
+    with Engine(here, steps=steps) as front, Engine(here, steps=steps) as engine, working(engine) as worker:
+        answered, stopped = worker.submit(flow, name="a"), worker.submit(flow, name="s")
+        wait_until(lambda: len(tokens) == 2)
+        wait_until(lambda: front.describe("a")["waiting"] and _submitted(front, "a"))
+        assert front.send_task_success(next(t for t in tokens if t.startswith("a:")), "yes").status == "RUNNING"
+        assert front.stop("s", error="Enough").error == "Enough"
+        assert stopped.result(PATIENCE).status == "ABORTED"
+        held.set()
+        assert answered.result(PATIENCE).output == ["yes", None]
+
+
+def test_a_parked_callback_is_taken_up_by_a_worker(tmp_path: Path) -> None:
+    tokens = []
+    steps = {"ask": lambda payload, ctx: tokens.append(ctx.token)}
+    with Engine(url(tmp_path), steps=steps) as engine, working(engine) as worker:
+        future = worker.submit(one("step:ask.waitForTaskToken"), name="a")
+        wait_until(lambda: not worker._scheduler.held and tokens)
+        with Engine(url(tmp_path), steps=steps) as front:
+            outcome = front.send_task_success(tokens[0], 7)
+        assert outcome.output == 7
+        assert not future.done() or future.result().output == 7
+
+
+def _submitted(engine: Engine, name: str) -> bool:
+    return any(event["type"] == "TaskSubmitted" for event in engine.history(name))
+
+
+def wait_until(met: Any) -> None:
+    until = time.monotonic() + PATIENCE
+    while not met():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+# -- trouble -------------------------------------------------------------------------------------------------------
+
+
+def test_an_execution_whose_step_is_unknown_here_is_given_back(tmp_path: Path, caplog: Any) -> None:
+    clock = VirtualClock(START)
+    with Engine(url(tmp_path), steps={"work": echo, "other": echo}, clock=clock) as engine:
+        engine.start(one("step:other"), name="x")
+        engine.start(one(), name="y")
+    with Engine(url(tmp_path), steps={"work": echo}, clock=clock) as engine:
+        worker = Worker(engine)
+        engine._store.enter(10.0)
+        worker._scheduler.look_around(now=True)
+        while worker._scheduler.busy:
+            worker._scheduler.round(patient=False)
+        assert engine.describe("y")["status"] == "SUCCEEDED"
+        assert "execution x cannot go on here" in caplog.text
+        assert worker._scheduler.held == {}
+    with Engine(url(tmp_path), steps={"other": echo}, clock=clock) as engine:
+        Worker(engine).run_until_idle()
+        assert engine.describe("x")["status"] == "SUCCEEDED"
+
+
+def test_a_store_that_does_not_answer_is_asked_again_and_nothing_is_lost(tmp_path: Path, caplog: Any) -> None:
+    with Engine(url(tmp_path), steps={"work": echo}) as engine, working(engine) as worker:
+        store, left = engine._store, [3]
+        real = store.commit
+
+        def commit(changes: Any) -> Any:
+            left[0] -= 1
+            if left[0] >= 0:
+                raise StoreUnavailable("away")
+            return real(changes)
+
+        store.commit = commit  # type: ignore[method-assign]
+        assert worker.submit(chain(3), {"n": 1}).result(PATIENCE).output == {"n": 1}
+    assert caplog.text.count("the store does not answer") == 1
+    assert caplog.text.count("the store is back") == 1
+
+
+def test_a_worker_that_was_given_up_forgets_what_it_held_and_goes_on(tmp_path: Path, caplog: Any) -> None:
+    gate, calls = threading.Event(), []
+
+    def work(payload: Any, ctx: Any) -> Any:
+        calls.append(ctx.attempt)
+        gate.wait(PATIENCE)
+        return ctx.attempt
+
+    here, steps = url(tmp_path), {"work": work}
+    with Engine(here, steps=steps) as engine, Engine(here, steps=steps) as other, working(engine) as worker:
+        future = worker.submit(one(), name="x")
+        wait_until(lambda: calls)
+        with other._store.transaction() as db:  # as if its lease had ended
+            db.execute("UPDATE owners SET lease_until = 0")
+        assert other._store.beat() == 1
+        wait_until(lambda: len(calls) == 2)
+        gate.set()
+        wait_until(lambda: other.describe("x")["status"] == "SUCCEEDED")
+        assert future.exception(PATIENCE) is not None
+    assert calls == [1, 2]
+    assert "others have taken over" in caplog.text
+
+
+def test_a_stopped_worker_lets_its_calls_end_and_gives_the_rest_back(tmp_path: Path) -> None:
+    gate, inside = threading.Event(), threading.Event()
+
+    def work(payload: Any, ctx: Any) -> Any:
+        inside.set()
+        gate.wait(PATIENCE)
+        return payload
+
+    with Engine(url(tmp_path), steps={"work": work}) as engine, working(engine) as worker:
+        worker.submit(chain(2), name="x")
+        assert inside.wait(PATIENCE)
+        worker.stop(patience=PATIENCE)
+        gate.set()
+    with Engine(url(tmp_path), steps={"work": echo}) as engine:
+        kinds = [event["type"] for event in engine.history("x")]
+        assert kinds.count("TaskSucceeded") == 1, "the answer of the call that was out is kept"
+        assert engine.resume("x").status == "SUCCEEDED"
