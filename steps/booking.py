@@ -100,7 +100,7 @@ def confirm(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         booking = repo.load(payload["booking_id"])
         if booking.status != "CONFIRMED" or booking.ride_ref != ride["ride_ref"]:
             quote = booking.doc.get("quote")
-            price = ride.get("price") or quote
+            price = ride.get("price") or booking.doc["quote"]
             amount, most = price["amount_minor"], booking.max_price_minor
             if most is not None and amount > most:
                 raise StepError("Booking.PriceAboveMaximum", "the ride's price is above the member's maximum")
