@@ -15,7 +15,7 @@ import click
 from engine.cli import INTERRUPTED
 from engine.cli.options import DEFAULT_STORE
 from engine.cli.output import Output
-from engine.cli.render import news_lines, status_line
+from engine.cli.render import head_line, news_lines, status_line
 from engine.cli.trace import News, Trace, may_wait
 from engine.core.events import HistoryEvent
 from engine.errors import ExecutionNotFound
@@ -27,24 +27,26 @@ MANY: Final = 200
 
 
 class LiveView:
-    """Prints what happens to one execution, on stderr. `silent` follows without printing."""
+    """Prints what happens to one execution, on stderr. `silent` follows without printing.
 
-    def __init__(self, engine: Engine, name: str, *, silent: bool = False) -> None:
+    `flow` stands in its first line; `goes_on` there too when the execution had been started before.
+    """
+
+    def __init__(
+        self, engine: Engine, name: str, *, flow: str | None = None, goes_on: str = "", silent: bool = False
+    ) -> None:
         self.engine = engine
         self.name = name
+        self.flow = flow
+        self.goes_on = goes_on
         self.silent = silent
         self.trace = Trace()
         self.output = Output(err=True)
         self._asked = 0.0
 
-    def catch_up(self, *, aloud: bool) -> None:
-        """Take over what has happened so far; `aloud` prints it."""
-        news = self.trace.add(self.engine.events(self.name))
-        if not self.silent:
-            self._tell((news if aloud else []) + self._parked())
-
     def __call__(self, events: list[HistoryEvent]) -> None:
-        """The engine's observer: these events have just become durable. A view that breaks never ends a run."""
+        """The engine's observer: these events have just become durable; none when an execution is taken up that has a
+        past. A view that breaks never ends a run."""
         try:
             self._show(events)
         except Exception as broken:
@@ -54,10 +56,17 @@ class LiveView:
                 self.output.line(f"the view broke ({type(broken).__name__}); the run goes on unseen")
 
     def _show(self, events: list[HistoryEvent]) -> None:
-        news = self.trace.add(events)
+        taken_up = not events
+        news = self.trace.add(self.engine.events(self.name) if taken_up else events)
         if self.silent:
             return
-        if may_wait(events) and (len(self.trace.lanes) < MANY or time.monotonic() - self._asked > 1):
+        if events and events[0][0] == 1:
+            self._tell_head("")
+        if taken_up:
+            ended = self.trace.status != "RUNNING"
+            self._tell_head("has ended before" if ended else self.goes_on)
+            news = self._parked()
+        elif may_wait(events) and (len(self.trace.lanes) < MANY or time.monotonic() - self._asked > 1):
             news = news + self._parked()
         self._tell(news)
 
@@ -65,6 +74,9 @@ class LiveView:
         # Until when a state waits stands in its frame and in no event.
         self._asked = time.monotonic()
         return self.trace.park(self.engine.describe(self.name)["waiting"])
+
+    def _tell_head(self, text: str) -> None:
+        self.output.line(head_line(self.name, self.flow, self.output.style, text))
 
     def _tell(self, news: list[News]) -> None:
         self.output.lines(news_lines(news, self.output.style))
@@ -83,12 +95,6 @@ def interruptible(view: LiveView, store: str) -> Iterator[None]:
             text += store_flag(store)
         view.output.line(text)
         click.get_current_context().exit(INTERRUPTED)
-
-
-def drive(engine: Engine, view: LiveView, store: str) -> Outcome:
-    """Run the execution to its end."""
-    with interruptible(view, store):
-        return engine.resume(view.name, observer=view)
 
 
 def tell_end(view: LiveView, outcome: Outcome, store: str, *, as_json: bool, quiet: bool) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.cli.listing import summary_lines
-from engine.cli.live import LiveView, drive, exit_code, interruptible, known, outcome_json, store_flag, tell_end
+from engine.cli.live import LiveView, exit_code, interruptible, known, outcome_json, store_flag, tell_end
 from engine.cli.options import (
     common_options,
     json_option,
@@ -16,9 +16,9 @@ from engine.cli.options import (
     store_option,
 )
 from engine.cli.output import Output
-from engine.cli.render import head_line
 from engine.errors import EngineError, ExecutionBusy
 from engine.runtime.engine import Engine
+from engine.runtime.simulate import Outcome
 
 NOTHING = "nothing to resume: no execution is RUNNING"
 
@@ -92,13 +92,14 @@ def _list(engine: Engine, names: list[str], store: str, as_json: bool) -> None:
 
 
 def _resume(engine: Engine, name: str, store: str, as_json: bool) -> int:
-    view = LiveView(engine, name, silent=as_json)
+    view, outcome = _drive(engine, name, store, silent=as_json)
+    return tell_end(view, outcome, store, as_json=as_json, quiet=False)
+
+
+def _drive(engine: Engine, name: str, store: str, *, silent: bool) -> tuple[LiveView, Outcome]:
+    view = LiveView(engine, name, flow=engine.describe(name)["file"], silent=silent)
     with interruptible(view, store):
-        view.catch_up(aloud=False)
-        if not as_json:
-            ended = "" if view.trace.status == "RUNNING" else "has ended before"
-            view.output.line(head_line(name, engine.describe(name)["file"], view.output.style, ended))
-    return tell_end(view, drive(engine, view, store), store, as_json=as_json, quiet=False)
+        return view, engine.resume(name, observer=view)
 
 
 def _resume_all(engine: Engine, names: list[str], store: str, as_json: bool) -> int:
@@ -108,9 +109,7 @@ def _resume_all(engine: Engine, names: list[str], store: str, as_json: bool) -> 
     for name in names:
         try:
             if as_json:
-                view = LiveView(engine, name, silent=True)
-                view.catch_up(aloud=False)
-                outcome = drive(engine, view, store)
+                _, outcome = _drive(engine, name, store, silent=True)
                 outcomes.append(outcome_json(outcome))
                 worst = max(worst, exit_code(outcome))
             else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from engine.cli.documents import read_flow, read_input
-from engine.cli.live import LiveView, drive, interruptible, tell_end
+from engine.cli.live import LiveView, interruptible, tell_end
 from engine.cli.options import NO_STEPS, common_options, json_option, load_steps, steps_option, store_option
 from engine.cli.output import Output
-from engine.cli.render import head_line
-from engine.errors import DefinitionError, ExecutionNotFound
+from engine.errors import DefinitionError
 from engine.machine import StateMachine
 from engine.runtime.engine import Engine
+from engine.runtime.machines import new_name
 from engine.step import StepRegistry
 
 
@@ -70,16 +70,11 @@ def run(
     registry = load_steps(steps)
     machine = _checked(flow, registry, quiet=quiet or as_json)
     data = read_input(given)
+    name = name or new_name()
     with Engine(store, steps=registry) as engine:
-        again = name is not None and _exists(engine, name)
-        begun = engine.start(machine, data, name=name)
-        view = LiveView(engine, begun.name, silent=quiet or as_json)
+        view = LiveView(engine, name, flow=flow, goes_on="exists, goes on", silent=quiet or as_json)
         with interruptible(view, store):
-            if not view.silent:
-                text = "" if not again else "has ended before" if begun.status != "RUNNING" else "exists, goes on"
-                view.output.line(head_line(begun.name, flow, view.output.style, text))
-            view.catch_up(aloud=not again)
-        outcome = drive(engine, view, store)
+            outcome = engine.run(machine, data, name=name, observer=view)
         ctx.exit(tell_end(view, outcome, store, as_json=as_json, quiet=quiet))
 
 
@@ -94,11 +89,3 @@ def _checked(flow: str, registry: StepRegistry | None, *, quiet: bool) -> StateM
     if warnings and not quiet:
         Output(err=True).lines([str(problem) for problem in warnings])
     return machine
-
-
-def _exists(engine: Engine, name: str) -> bool:
-    try:
-        engine.describe(name)
-    except ExecutionNotFound:
-        return False
-    return True

@@ -104,7 +104,8 @@ class Engine:
     ) -> Outcome:
         """Start an execution and drive it to its end in this thread.
 
-        `observer` gets each batch of history events once it is durable. An execution of that name and input which
+        `observer` gets each batch of history events once it is durable, and first an empty one when the execution has a
+        past. An execution of that name and input which
         exists already is driven on from where it is. The outcome's status is RUNNING when only a callback from outside
         (`send_task_success`) can move it on. Raises as `start`, and ExecutionBusy.
         """

@@ -128,6 +128,8 @@ class InlineRun:
     def resume(self) -> None:
         """Ask again for everything that is waited for. A call that may have been made before is counted durably first;
         nothing else changes."""
+        if self.observer is not None:
+            self.observer([])
         before = self.execution.runs
         decision = decide(self.machine, self.execution, ExecutionResumed(self.host.clock.now()))
         if before and decision.frames:
