@@ -15,7 +15,7 @@ demo: $(BIN)/engine  ## run the booking of flows/examples/booking.json against t
 		--input flows/examples/booking.json --store sqlite:///demo.db
 
 test: $(VENV)/dev    ## run all tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 check: $(VENV)/dev   ## format, lint, types, generated files
 	$(BIN)/ruff format --check .
