@@ -97,11 +97,7 @@ def read_yaml(document: Document) -> None:
     if found := UNPRINTABLE.search(text):
         raise document.refuse("bad-character", f"YAML does not allow the character {found[0]!r}", index=found.start())
     try:
-        composer = COMPOSER(text)
-        root = composer.get_node() if composer.check_node() else None
-        if root is not None and composer.check_node():
-            more = SEPARATOR.search(text, root.end_mark.index)
-            raise _Refused("yaml-documents", "A second document begins here", more.start() if more else len(text))
+        root = _compose(text)
     except yaml.MarkedYAMLError as wrong:
         raise _syntax_error(document, wrong) from None
     except _Refused as wrong:
@@ -114,6 +110,31 @@ def read_yaml(document: Document) -> None:
     if reading.problems:
         raise DefinitionError(reading.problems)
     document.warnings = reading.warnings
+
+
+def _compose(text: str) -> Any:
+    """The root node, or None. Raises MarkedYAMLError or _Refused.
+
+    libyaml has a limit of nested brackets of its own (1,000 levels since 0.2.6), which its scanner meets before the
+    composer has come to ours. So where brackets may be too deep, the pure composer says what is wrong, and where.
+    """
+    try:
+        return _root(COMPOSER(text), text)
+    except yaml.MarkedYAMLError as wrong:
+        mark = wrong.problem_mark or wrong.context_mark
+        before = text[: mark.index] if mark else text
+        opened = before.count("[") + before.count("{") - before.count("]") - before.count("}")
+        if opened > MAX_DEPTH:
+            _root(PureComposer(text), text)
+        raise
+
+
+def _root(composer: Any, text: str) -> Any:
+    root = composer.get_node() if composer.check_node() else None
+    if root is not None and composer.check_node():
+        more = SEPARATOR.search(text, root.end_mark.index)
+        raise _Refused("yaml-documents", "A second document begins here", more.start() if more else len(text))
+    return root
 
 
 def _syntax_error(document: Document, wrong: yaml.MarkedYAMLError) -> DefinitionError:

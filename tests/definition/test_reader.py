@@ -115,6 +115,8 @@ HOSTILE = {
     "deep JSON": ("[" * 500_000, "too-deep"),
     "rather deep JSON": ('{"a":' * 300 + "1" + "}" * 300, "too-deep"),
     "deep YAML": ("a: " + "[" * 100_000, "too-deep"),
+    "deep YAML objects": ("a: " + "{b: " * 100_000, "too-deep"),
+    "deep brackets in an open text": ("a: '" + "[" * 1_000, "bad-syntax"),
     "deep indentation": ("- " * 100_000, "too-deep"),
     "a long number": ('{"a": ' + "1" * 5000 + "}", "bad-number"),
     "a long YAML number": ("a: " + "1" * 5000, "bad-number"),
