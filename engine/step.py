@@ -66,6 +66,10 @@ class TaskAnswer:
 class Connection(Protocol):
     """A connection to the engine's own database: the part of the DB-API that steps use (`?` placeholders)."""
 
+    @property
+    def dialect(self) -> str:
+        """Whose SQL it speaks: "sqlite" or "postgresql"."""
+
     def execute(self, sql: str, parameters: Any = ..., /) -> Any:
         """Run one statement and answer its cursor."""
 

@@ -9,20 +9,18 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import Connection, Host, on_idle
+from engine import Engine, EngineError, Host, on_idle
 from steps.bookings.moments import later, stamp
 from steps.bookings.sql import statements
 
 BATCH = 50
 EVENT_LOG = "events.jsonl"
+STEPS = "steps"
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
 
 
@@ -75,54 +73,28 @@ def _postpone(host: Host, batch: Sequence[Mapping[str, Any]], problem: str) -> N
             )
 
 
-class StandAlone:
-    """A host without an engine: the store's file, the real clock, the process environment."""
-
-    def __init__(self, path: str) -> None:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"there is no store {path}")
-        self.settings: Mapping[str, str] = os.environ
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
-
-    def now(self) -> datetime:
-        """The real clock, UTC."""
-        return datetime.now(UTC)
-
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """One transaction that writes."""
-        self._db.execute("BEGIN IMMEDIATE")
-        with self._db:
-            yield self._db
-
-    def log(self, message: str, *, warning: bool = False, **fields: Any) -> None:
-        """One line to standard error."""
-        print(message, *(f"{name}={value}" for name, value in fields.items()), file=sys.stderr)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
-
 def main(arguments: Sequence[str]) -> int:
     """Drain the outbox of a store; 0 when nothing is left queued."""
     parser = argparse.ArgumentParser(prog="python -m steps.relay", description="Publish queued booking events.")
-    parser.add_argument("--store", default="bookings.db", help="SQLite file or sqlite:///… (default %(default)s)")
-    options = parser.parse_args(arguments)
+    parser.add_argument(
+        "--store",
+        default=os.environ.get("ENGINE_STORE") or "sqlite:///bookings.db",
+        metavar="URL",
+        help="sqlite:///FILE, a file's name, or postgresql://… (default %(default)s)",
+    )
+    url = parser.parse_args(arguments).store
+    url = url if ":" in url else f"sqlite:///{url}"
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+        print(f"there is no store {url} yet; book a ride first, or name another store with --store", file=sys.stderr)
+        return 2
     try:
-        host = StandAlone(options.store.removeprefix("sqlite:///"))
-    except FileNotFoundError as problem:
+        with Engine(url, steps=STEPS) as engine:
+            published = publish(engine.host)
+            with engine.host.transaction() as db:
+                left = statements("relay.sql")["unpublished"].rows(db)[0]["queued"]
+    except EngineError as problem:
         print(problem, file=sys.stderr)
         return 2
-    try:
-        published = publish(host)
-        with host.transaction() as db:
-            left = statements("relay.sql")["unpublished"].rows(db)[0]["queued"]
-    except sqlite3.DatabaseError as problem:
-        print(f"{options.store}: {problem}; is it a store of bookings, and free?", file=sys.stderr)
-        return 2
-    finally:
-        host.close()
     print(f"published {published} events, {left} left")
     return 1 if left else 0
 

@@ -47,6 +47,8 @@ def reserve(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         booking = repo.load(payload["booking_id"])
         mine = {"booking_id": booking.booking_id, "member_ref": booking.member_ref}
         window = {"starts_at": booking.pickup_time, "ends_at": booking.window_end}
+        if not sql["lock_member"].rows(repo.db, member_ref=booking.member_ref)[0]["locked"]:
+            raise StepError("Db.Conflict", "another ride of the member is being reserved at this moment")
         taken = sql["slots_in_period"].rows(repo.db, **mine, period=usage["period"])[0]["taken"]
         left = tier["ride_allowance"] - usage.get("rides_elsewhere", 0) - taken - 1
         if not sql["slot"].row(repo.db, booking_id=booking.booking_id):

@@ -1,11 +1,9 @@
-"""The booking's tables come into being when an engine opens its store."""
+"""The service's own tables come into being, and up to date, when an engine opens its store."""
 
 from __future__ import annotations
 
-from engine import Host, on_open
-from steps.bookings.sql import script
-
-VERSION = 1
+from engine import Connection, Host, on_open
+from steps.bookings.sql import migrations, statements
 
 
 class SchemaTooNew(Exception):
@@ -13,15 +11,25 @@ class SchemaTooNew(Exception):
 
 
 @on_open
-def create_tables(host: Host) -> None:
-    """Create the tables once. Raises SchemaTooNew."""
+def migrate(host: Host) -> None:
+    """Apply the migrations that are missing, all or none, one process at a time. Raises SchemaTooNew."""
+    sql = statements("migrations.sql")
     with host.transaction() as db:
-        db.execute("CREATE TABLE IF NOT EXISTS booking_schema (version INTEGER NOT NULL)")
-        row = db.execute("SELECT MAX(version) FROM booking_schema").fetchone()
-        version = row[0]
-        if version is not None and version > VERSION:
-            raise SchemaTooNew(f"the booking's tables have version {version}, this program knows {VERSION}")
-        if version is None:
-            for statement in script("schema.sql"):
+        steps = migrations(db.dialect)
+        sql["lock"].run(db)
+        sql["create_version"].run(db)
+        version = _version(db)
+        if version > len(steps):
+            raise SchemaTooNew(
+                f"the booking's tables have version {version}, this program knows {len(steps)}: upgrade it"
+            )
+        for number, migration in enumerate(steps[version:], version + 1):
+            for statement in migration:
                 db.execute(statement)
-            db.execute("INSERT INTO booking_schema (version) VALUES (?)", (VERSION,))
+            sql["drop_version"].run(db)
+            sql["put_version"].run(db, version=number)
+
+
+def _version(db: Connection) -> int:
+    row = statements("migrations.sql")["version"].row(db)
+    return int(row["version"]) if row else 0

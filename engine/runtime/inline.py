@@ -47,6 +47,7 @@ class InlineRun:
         self, host: EngineHost, steps: StepRegistry, machine: StateMachine, stored: Stored, observer: Observer | None
     ) -> None:
         self.host = host
+        self.aside = EngineHost(host.store, host.clock, host.settings, aside=True)
         self.steps = steps
         self.machine = machine
         self.key = stored.key
@@ -176,19 +177,24 @@ class InlineRun:
     def make(self, command: ScheduleTask) -> None:
         """Make one call, here or in a thread."""
         step = self.steps.get(command.resource.name)
-        context = CallContext(self.host, self.execution.name, command, self.beat)
         if step.transactional:
-            self.make_transactional(step, command, context)
+            self.make_transactional(step, command, self.context(self.host, command))
         elif step.is_async or command.due is not None or command.beat is not None or self.calls or self.out:
             self.out[command.token] = command
+            # A thread beside this one must not meet it in the store's own transaction.
+            context = self.context(self.aside, command)
             threading.Thread(target=self.work, args=(step, command, context), daemon=True).start()
         else:
             try:
-                events = invoke(step, command, context, self.steps.schemas)
+                events = invoke(step, command, self.context(self.host, command), self.steps.schemas)
             except Declined as failure:
                 events = [failure.event]
             for event in events:
                 self.feed(event)
+
+    def context(self, host: EngineHost, command: ScheduleTask) -> CallContext:
+        """What the step of a call gets to know."""
+        return CallContext(host, self.execution.name, command, self.beat)
 
     def make_transactional(self, step: Step, command: ScheduleTask, context: CallContext) -> None:
         """The step's writes, its result and what follows from it become durable in one commit, or none of them."""

@@ -116,7 +116,10 @@ class PostgresStore:
     def aside(self) -> Iterator[Connection]:
         """See Store."""
         with explained(self.url):
-            connection = self._spare.pop() if self._spare else connect(self._url, tuned=False)
+            try:
+                connection = self._spare.pop()
+            except IndexError:
+                connection = connect(self._url, tuned=False)
             try:
                 with transaction(connection, 0) as db:
                     yield db

@@ -60,6 +60,8 @@ def connect(url: str, *, tuned: bool = True) -> psycopg.Connection[Any]:
 class StepConnection:
     """What steps get: `?` for parameters, as on every store."""
 
+    dialect: Final = "postgresql"
+
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
 

@@ -18,10 +18,21 @@ WAL_PAGES: Final = 4000
 """The log is written back to the database at that size (16 MB): more often costs more, less often lets it grow."""
 
 
+class Database(sqlite3.Connection):
+    """What steps get: a connection that says whose SQL it speaks."""
+
+    dialect: Final = "sqlite"
+
+
 def connect(path: Path | None) -> sqlite3.Connection:
     """A connection on which transactions begin and end where our code says so. `None`: a database in memory."""
     connection = sqlite3.connect(
-        path or ":memory:", isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False, cached_statements=256
+        path or ":memory:",
+        isolation_level=None,
+        timeout=BUSY_SECONDS,
+        check_same_thread=False,
+        cached_statements=256,
+        factory=Database,
     )
     try:
         for pragma in ("journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {WAL_PAGES}"):

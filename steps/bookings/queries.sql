@@ -24,6 +24,14 @@ SET status = :status, version = :new_version, ride_provider = :ride_provider, ri
     ride_generation = :ride_generation, window_end = :window_end, price_minor = :price_minor, price_currency = :price_currency,
     failure_code = :failure_code, attention = :attention, doc = :doc, updated_at = :now, terminal_at = :terminal_at
 WHERE booking_id = :booking_id AND version = :version;
+-- A row that another transaction is changing counts as changed: waiting for it could end in a deadlock of two batches.
+-- name: update_booking on postgresql
+UPDATE bookings
+SET status = :status, version = :new_version, ride_provider = :ride_provider, ride_ref = :ride_ref,
+    ride_generation = :ride_generation, window_end = :window_end, price_minor = :price_minor, price_currency = :price_currency,
+    failure_code = :failure_code, attention = :attention, doc = :doc, updated_at = :now, terminal_at = :terminal_at
+WHERE booking_id = (SELECT booking_id FROM bookings WHERE booking_id = :booking_id FOR NO KEY UPDATE SKIP LOCKED)
+  AND version = :version;
 
 -- name: insert_transition
 INSERT INTO booking_transitions (booking_id, version, from_status, to_status, cause, actor, at, detail)
@@ -54,17 +62,27 @@ WHERE member_ref = :member_ref AND period = :period AND booking_id <> :booking_i
 -- name: attempts_since
 SELECT COUNT(*) AS attempts FROM bookings WHERE member_ref = :member_ref AND created_at >= :since;
 
+-- Counting a member's slots and taking one must be one step. Writers of SQLite take turns by themselves.
+-- name: lock_member
+SELECT 1 AS locked;
+-- name: lock_member on postgresql
+SELECT CAST(pg_try_advisory_xact_lock(hashtext('booking_slots'), hashtext(:member_ref)) AS integer) AS locked;
+
 -- name: slot
 SELECT booking_id FROM booking_slots WHERE booking_id = :booking_id;
 
 -- name: overlapping_slot
-SELECT s.booking_id FROM booking_slots s JOIN bookings b ON b.booking_id = s.booking_id
-WHERE s.member_ref = :member_ref AND s.booking_id <> :booking_id AND b.terminal_at IS NULL
-  AND s.starts_at < :ends_at AND s.ends_at > :starts_at;
+SELECT booking_id FROM booking_slots
+WHERE member_ref = :member_ref AND booking_id <> :booking_id AND active = 1
+  AND starts_at < :ends_at AND ends_at > :starts_at;
 
 -- name: insert_slot
 INSERT INTO booking_slots (booking_id, member_ref, period, starts_at, ends_at)
 VALUES (:booking_id, :member_ref, :period, :starts_at, :ends_at);
+
+-- The ride is over: it goes on counting for the allowance, and its time is free.
+-- name: free_time
+UPDATE booking_slots SET active = 0 WHERE booking_id = :booking_id AND active = 1;
 
 -- name: delete_slot
 DELETE FROM booking_slots WHERE booking_id = :booking_id;

@@ -26,8 +26,8 @@ NO_KEY = "none"
 
 CANCELLING = ("CANCELLATION_PENDING", "CANCELLED")
 
-UNAVAILABLE = ("OperationalError", "InterfaceError")
-"""DB-API names for a database that cannot do it now: locked, gone, full."""
+UNAVAILABLE = ("StoreUnavailable", "OperationalError", "InterfaceError")
+"""Names of a database that cannot do it now (locked, gone, full): the engine's and the DB-API's."""
 
 
 @contextmanager
@@ -112,6 +112,8 @@ class Repository:
         after = replace(booking, **changes, status=status, version=booking.version + 1, terminal_at=ended)
         after = self._write(booking, after)
         self._record(after, booking.status, trigger, actor, detail)
+        if ended is not None:
+            self._sql["free_time"].run(self.db, booking_id=booking.booking_id)
         event = cycle.edge(booking.status, trigger).event
         if event is not None:
             self.emit(after, event, booking.status)

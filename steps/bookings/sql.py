@@ -1,4 +1,9 @@
-"""SQL lives in .sql files: statements under `-- name: …`, parameters as `:name`."""
+"""SQL lives in .sql files: statements under `-- name: …`, parameters as `:name`.
+
+One text serves both databases. Where they differ, `-- name: … on postgresql` beside the plain one says what that
+database is told instead. Migrations are `migrations/NNNN.sql` and, for one database only, `NNNN.postgresql.sql`; they
+are numbered from 1 without holes and never edited once released.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +14,24 @@ from typing import Any
 
 from engine import Connection
 
-_NAME = re.compile(r"^-- name: (\w+)$", re.M)
-_PARAMETER = re.compile(r":([a-z_]+)\b")
+_NAME = re.compile(r"^-- name: (\w+)(?: on (\w+))?$", re.M)
+_PARAMETER = re.compile(r"(?<!:):([a-z_]+)\b")
 _COMMENT = re.compile(r"^--.*$\n?", re.M)
+_HERE = Path(__file__).parent
 
 
 class Statement:
-    """One statement. The named parameters of the file become the `?` of the engine's connection."""
+    """One statement. The named parameters of the file become the `?` of the engine's connection.
 
-    __slots__ = ("_names", "_text")
+    `texts`: by dialect; the empty one is for every database that has none of its own.
+    """
 
-    def __init__(self, text: str) -> None:
-        self._names = _PARAMETER.findall(text)
-        self._text = _PARAMETER.sub("?", text)
+    __slots__ = ("_texts",)
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self._texts = {
+            dialect: (_PARAMETER.sub("?", text), tuple(_PARAMETER.findall(text))) for dialect, text in texts.items()
+        }
 
     def run(self, db: Connection, **values: Any) -> int:
         """Execute and answer how many rows were written. Raises KeyError when a parameter is missing."""
@@ -38,19 +48,37 @@ class Statement:
         return next(iter(self.rows(db, **values)), None)
 
     def _execute(self, db: Connection, values: dict[str, Any]) -> Any:
-        return db.execute(self._text, tuple(values[name] for name in self._names))
+        text, names = self._texts.get(db.dialect) or self._texts[""]
+        return db.execute(text, tuple(values[name] for name in names))
 
 
 @cache
 def statements(file: str) -> dict[str, Statement]:
     """The statements of a file beside this module, by name."""
-    parts = _NAME.split(Path(__file__).with_name(file).read_text(encoding="utf-8"))
-    return {
-        name: Statement(_COMMENT.sub("", text).strip()) for name, text in zip(parts[1::2], parts[2::2], strict=True)
-    }
+    return {name: Statement(texts) for name, texts in _texts(_HERE / file).items()}
 
 
-def script(file: str) -> list[str]:
-    """The statements of a file without names, one by one."""
-    text = _COMMENT.sub("", Path(__file__).with_name(file).read_text(encoding="utf-8"))
-    return [part.strip() for part in text.split(";\n") if part.strip()]
+@cache
+def migrations(dialect: str) -> tuple[tuple[str, ...], ...]:
+    """The statements of each migration for one kind of database, oldest first: the first is number 1."""
+    found = []
+    for number, path in enumerate(sorted((_HERE / "migrations").glob("[0-9][0-9][0-9][0-9].sql")), 1):
+        if int(path.stem) != number:
+            raise ValueError(f"the migrations of the booking jump to {path.name}")
+        own = path.with_name(f"{path.stem}.{dialect}.sql")
+        found.append((*_parts(path), *(_parts(own) if own.exists() else ())))
+    return tuple(found)
+
+
+def _texts(path: Path) -> dict[str, dict[str, str]]:
+    pieces = _NAME.split(path.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, str]] = {}
+    for name, dialect, text in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        found.setdefault(name, {})[dialect or ""] = _COMMENT.sub("", text).strip().removesuffix(";")
+    return found
+
+
+def _parts(path: Path) -> tuple[str, ...]:
+    """The statements of a file without names: each ends with a semicolon at the end of a line."""
+    text = _COMMENT.sub("", path.read_text(encoding="utf-8"))
+    return tuple(part.strip().removesuffix(";") for part in text.split(";\n") if part.strip())

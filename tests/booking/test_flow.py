@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
-from engine.stores.sqlite import SqliteStore
 from steps.bookings.lifecycle import lifecycle
 from steps.bookings.moments import later
 from steps.bookings.repository import repository
@@ -168,9 +166,10 @@ class Died(BaseException):
 def test_a_process_may_die_at_any_commit(
     when: str, fault: str, ending: str, world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, left = SqliteStore.commit, [0]
+    kind, left = type(world().engine.host.store), [0]
+    real = kind.commit
 
-    def commit(self: SqliteStore, *given: Any) -> Any:
+    def commit(self: Any, *given: Any) -> Any:
         left[0] -= 1
         if left[0] == 0 and when == "before":
             raise Died
@@ -179,7 +178,7 @@ def test_a_process_may_die_at_any_commit(
             raise Died
         return version
 
-    monkeypatch.setattr(SqliteStore, "commit", commit)
+    monkeypatch.setattr(kind, "commit", commit)
     for deaths in range(1, 100):
         here, left[0] = world(fault), deaths
         try:
@@ -331,10 +330,7 @@ def test_every_invariant_can_be_violated(name: str, world: Any) -> None:
     here.book(asap())
     assert here.violations() == []
     here.close()
-    with sqlite3.connect(here.store) as db:
-        db.execute("PRAGMA ignore_check_constraints = ON")
-        db.executescript(PLANTED[name])
-    db.close()
+    here.change(PLANTED[name])
     assert any(violated.startswith(name) for violated in here.violations())
 
 

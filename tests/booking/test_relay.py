@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from engine import StepError
 from steps.booking import request
 from steps.bookings.repository import repository
 from steps.relay import BATCH, append, main, publish, relay
-from tests.booking.world import BOOKING, Desk, asap
+from tests.booking.world import BOOKING, NOT_UNIQUE, Desk, asap
 
 FAILURE = {"code": "internal_error", "retryable": True, "user_message": "Sorry.", "suggested_action": "RETRY"}
 
@@ -95,20 +94,20 @@ def test_the_relay_also_runs_by_itself(
 ) -> None:
     book(desk)
     monkeypatch.setenv("EVENT_LOG", str(log))
-    assert main(["--store", str(tmp_path / "desk.db")]) == 0
+    assert main(["--store", desk.url]) == 0
     assert capsys.readouterr().out == "published 2 events, 0 left\n"
-    assert main(["--store", f"sqlite:///{tmp_path / 'desk.db'}"]) == 0
+    assert main(["--store", desk.url.removeprefix("sqlite:///")]) == 0
     assert main(["--store", str(tmp_path / "missing.db")]) == 2
     assert len(lines(log)) == 2
 
 
 def test_the_relay_by_itself_says_what_is_left(
-    desk: Desk, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    desk: Desk, log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log.mkdir()
     book(desk)
     monkeypatch.setenv("EVENT_LOG", str(log))
-    assert main(["--store", str(tmp_path / "desk.db")]) == 1
+    assert main(["--store", desk.url]) == 1
     assert capsys.readouterr().out == "published 0 events, 2 left\n"
 
 
@@ -117,5 +116,5 @@ def test_one_booking_cannot_end_twice_even_by_hand(desk: Desk, log: Path) -> Non
     query = "INSERT INTO outbox SELECT event_id || ?, booking_id, seq + ?, type, 1, 1, envelope, created_at, 0, "
     query += "created_at, NULL, NULL FROM outbox WHERE seq = 2"
     desk.db.execute(query, ("x", 1))
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(NOT_UNIQUE):
         desk.db.execute(query, ("y", 2))

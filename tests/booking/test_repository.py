@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-import sqlite3
+from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from engine import StepError
+from engine.errors import StoreUnavailable
+from engine.stores import open_store
 from steps.booking import request
 from steps.bookings.booking import Booking
 from steps.bookings.lifecycle import lifecycle
 from steps.bookings.repository import Repository, repository
 from steps.bookings.resource import render
-from steps.tables import SchemaTooNew, create_tables
-from tests.booking.world import BOOKING, ROOT, Desk, asap
+from steps.bookings.sql import migrations
+from steps.slot import reserve
+from steps.tables import SchemaTooNew, migrate
+from tests.booking.world import BOOKING, NOT_UNIQUE, ROOT, Desk, asap
 
 EVENT = Draft202012Validator(
     json.loads((ROOT / "schemas/booking-event.json").read_text()), format_checker=FormatChecker()
 )
 RESOURCE = Draft202012Validator(json.loads((ROOT / "schemas/booking.json").read_text()))
 EDGES = [(edge, to) for edge in lifecycle().edges.values() for to in edge.targets]
+TIER = {"code": "PRESTIGE", "ride_allowance": 5, "max_active_bookings": 2, "overage_allowed": False}
 FAILURE = {"code": "no_vehicles_available", "retryable": True, "user_message": "No car.", "suggested_action": "RETRY"}
 
 
@@ -120,7 +124,7 @@ def test_the_database_refuses_a_second_terminal_event(desk: Desk) -> None:
     new(desk)
     with repository(desk) as repo:
         booking = repo.transition(repo.load(BOOKING), "no_ride", doc={**repo.load(BOOKING).doc, "failure": FAILURE})
-        with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        with pytest.raises(NOT_UNIQUE, match=r"(?i)unique"):
             repo.emit(booking, "booking.failed", "REQUESTED")
 
 
@@ -136,18 +140,88 @@ def test_people_are_called_once(desk: Desk) -> None:
 
 def test_a_database_that_cannot_be_used_has_a_name(desk: Desk) -> None:
     new(desk)
-    with pytest.raises(StepError) as caught, repository(desk) as repo:
-        repo.db.execute("SELECT * FROM a_table_that_is_gone")
+    with pytest.raises(StepError) as caught, repository(desk):
+        raise StoreUnavailable("the server is gone")
     assert caught.value.error == "Db.Unavailable"
 
 
 def test_tables_of_a_newer_version_are_left_alone(desk: Desk) -> None:
-    create_tables(desk)
     desk.db.execute("UPDATE booking_schema SET version = 99")
     with pytest.raises(SchemaTooNew):
-        create_tables(desk)
+        migrate(desk)
 
 
-def test_tables_are_created_once(desk: Desk, tmp_path: Path) -> None:
-    create_tables(desk)
-    assert desk.db.execute("SELECT version FROM booking_schema").fetchall() == [(1,)]
+def test_tables_are_brought_up_to_date_once(desk: Desk) -> None:
+    migrate(desk)
+    assert desk.db.execute("SELECT version FROM booking_schema").fetchall() == [(len(migrations("sqlite")),)]
+
+
+def test_tables_of_the_first_version_are_brought_up_to_date(desk: Desk) -> None:
+    new(desk)
+    reserve({"booking_id": BOOKING, "tier": TIER, "usage": {"period": "2026"}}, desk)
+    with desk.transaction() as db:
+        for table in ("idempotency_keys", "webhook_inbox"):
+            db.execute(f"DROP TABLE {table}")
+        for index in ("orphan_watch_due", "booking_pii_expired", "outbox_published"):
+            db.execute(f"DROP INDEX {index}")
+        if db.dialect == "sqlite":
+            db.execute("DROP TRIGGER booking_slots_overlap")
+            db.execute("DROP TRIGGER booking_slots_moved")
+        else:
+            db.execute("ALTER TABLE booking_slots DROP CONSTRAINT booking_slots_overlap")
+            db.execute("DROP TYPE text_span")
+        db.execute("ALTER TABLE booking_slots DROP COLUMN active")
+        db.execute("UPDATE booking_schema SET version = 1")
+    migrate(desk)
+    assert desk.db.execute("SELECT active FROM booking_slots").fetchall() == [(1,)]
+    assert rows(desk, "idempotency_keys") == 0
+
+
+def test_the_database_refuses_overlapping_rides_of_a_member(desk: Desk) -> None:
+    new(desk)
+    for number in range(4):
+        desk.execution = f"{BOOKING[:-1]}{number}"
+        request(asap(), desk)
+    insert = (
+        "INSERT INTO booking_slots (booking_id, member_ref, period, starts_at, ends_at) VALUES (?, ?, '2026', ?, ?)"
+    )
+
+    def take(number: int, member: str, start: str, end: str) -> None:
+        times = (f"2026-05-04T{start}:00.000Z", f"2026-05-04T{end}:00.000Z")
+        desk.db.execute(insert, (f"{BOOKING[:-1]}{number}", member, *times))
+
+    take(0, "mref_a", "10:00", "11:30")
+    take(1, "mref_a", "11:30", "13:00")  # begins as the other ends
+    take(2, "mref_b", "10:00", "11:30")
+    with pytest.raises(NOT_UNIQUE, match="booking_slots_overlap"):
+        take(3, "mref_a", "11:29", "11:31")
+    desk.db.execute("UPDATE booking_slots SET active = 0 WHERE member_ref = 'mref_a'")
+    take(3, "mref_a", "11:29", "11:31")
+    with pytest.raises(NOT_UNIQUE, match="booking_slots_overlap"):
+        desk.db.execute("UPDATE booking_slots SET active = 1 WHERE member_ref = 'mref_a'")
+
+
+def test_an_ended_ride_frees_its_time_and_counts_on(desk: Desk) -> None:
+    new(desk)
+    reserve({"booking_id": BOOKING, "tier": TIER, "usage": {"period": "2026"}}, desk)
+    with repository(desk) as repo:
+        confirmed = repo.transition(repo.load(BOOKING), "ride_confirmed", ride_ref="gtx_1", ride_provider="globaltaxi")
+        repo.transition(confirmed, "ride_completed")
+    assert desk.db.execute("SELECT active FROM booking_slots").fetchall() == [(0,)]
+    desk.execution = BOOKING[:-1] + "B"
+    new(desk)
+    again = reserve({"booking_id": desk.execution, "tier": TIER, "usage": {"period": "2026"}}, desk)
+    assert again["rides_left"] == 3
+
+
+def test_two_transactions_that_meet_end_in_a_conflict_not_in_a_deadlock(desk: Desk) -> None:
+    new(desk)
+    with repository(desk) as repo:
+        repo.update(repo.load(BOOKING), attention=1)
+        if repo.db.dialect == "sqlite":
+            return  # writers take turns there
+        with closing(open_store(desk.url)) as other, other.transaction() as db:
+            late = Repository(db, repo.now, {})
+            with pytest.raises(StepError) as caught:
+                late.update(late.load(BOOKING), attention=1)
+            assert caught.value.error == "Db.Conflict"

@@ -1,4 +1,4 @@
-"""A world for bookings: a real engine on SQLite, a real HTTP taxi company, one virtual clock for both."""
+"""A world for bookings: a real engine and database, a real HTTP taxi company, one virtual clock for both."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from engine import Engine, VirtualClock
+from engine.stores import open_store
 from steps.simulator import Simulator
-from steps.tables import create_tables
+from steps.tables import migrate
 
 ROOT = Path(__file__).parents[2]
 START = "2026-05-04T08:00:00Z"
@@ -24,6 +27,25 @@ BOOKING = "bkg_01HX5ZJ8Q4M6T2V9C3N7R1K5PA"
 HERE = Path(__file__).parent
 INVARIANTS = dict(re.findall(r"^-- name: (I\d\d [^\n]+)\n(.+?;)$", (HERE / "invariants.sql").read_text(), re.M | re.S))
 SIM_RIDES = "CREATE TEMP TABLE sim_rides (ride_ref TEXT, booking_id TEXT, client_reference TEXT, live INTEGER)"
+NOT_UNIQUE = (sqlite3.IntegrityError, psycopg.IntegrityError)
+
+
+def connect(url: str) -> Any:
+    """A connection of the test's own to a store: each statement is a transaction, parameters are `?`."""
+    if url.startswith("sqlite:///"):
+        return sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=10)
+    return _Postgres(url)
+
+
+class _Postgres:
+    def __init__(self, url: str) -> None:
+        self._db = psycopg.connect(url, autocommit=True)
+
+    def execute(self, sql: str, values: Any = ()) -> Any:
+        return self._db.execute(sql.replace("%", "%%").replace("?", "%s"), values)
+
+    def close(self) -> None:
+        self._db.close()
 
 
 def asap() -> dict[str, Any]:
@@ -46,10 +68,10 @@ def scheduled() -> dict[str, Any]:
 class World:
     """Runs bookings and shows what came of them."""
 
-    def __init__(self, folder: Path, simulator: Simulator, settings: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, url: str, simulator: Simulator, settings: Mapping[str, str]) -> None:
         self.folder = folder
         self.sim = simulator
-        self.store = folder / "bookings.db"
+        self.url = url
         self.log = folder / "events.jsonl"
         self.on_advance: Callable[[float], None] = lambda seconds: None
         self.clock = VirtualClock(datetime.fromisoformat(START).astimezone(UTC).timestamp(), self._advance)
@@ -69,7 +91,7 @@ class World:
     @property
     def engine(self) -> Engine:
         if self._engine is None:
-            self._engine = Engine(f"sqlite:///{self.store}", steps="steps", settings=self.settings, clock=self.clock)
+            self._engine = Engine(self.url, steps="steps", settings=self.settings, clock=self.clock)
         return self._engine
 
     def book(self, wish: Mapping[str, Any], name: str = BOOKING, flow: Any = ROOT / "flows/booking.yaml") -> Any:
@@ -78,18 +100,26 @@ class World:
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """What a query finds, with the taxi company's knowledge as sim_rides."""
-        db = sqlite3.connect(self.store)
-        try:
-            db.execute(
-                "CREATE TEMP TABLE sim_rides (ride_ref TEXT, booking_id TEXT, client_reference TEXT, live INTEGER)"
-            )
-            keys = ("ride_ref", "booking_id", "client_reference", "live")
-            rides = [tuple(ride[key] for key in keys) for ride in self.sim.rides()]
-            db.executemany("INSERT INTO sim_rides VALUES (?, ?, ?, ?)", rides)
+        with closing(connect(self.url)) as db:
+            db.execute(SIM_RIDES)
+            for ride in self.sim.rides():
+                known = (ride["ride_ref"], ride["booking_id"], ride["client_reference"], int(ride["live"]))
+                db.execute("INSERT INTO sim_rides VALUES (?, ?, ?, ?)", known)
             cursor = db.execute(sql, values)
             return [dict(zip([name for name, *_ in cursor.description], row, strict=True)) for row in cursor]
-        finally:
-            db.close()
+
+    def change(self, sql: str) -> None:
+        """Change the tables behind the program's back, even against what they check."""
+        with closing(connect(self.url)) as db:
+            if isinstance(db, sqlite3.Connection):
+                db.execute("PRAGMA ignore_check_constraints = ON")
+            else:
+                checks = "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = 'bookings'::regclass"
+                for (name,) in db.execute(checks).fetchall():
+                    db.execute(f"ALTER TABLE bookings DROP CONSTRAINT {name}")
+            for statement in sql.split(";"):
+                if statement.strip():
+                    db.execute(statement)
 
     def events(self, user_facing: bool = False) -> list[str]:
         """The short names of the events in the log."""
@@ -107,7 +137,7 @@ class World:
 
 
 class Desk:
-    """A StepContext (and Host) of its own, for steps without an engine: one SQLite file, a clock that tests move."""
+    """A StepContext (and Host) of its own, for steps without an engine: one store, a clock that tests move."""
 
     execution = BOOKING
     state = "Test"
@@ -115,15 +145,16 @@ class Desk:
     deadline = None
     token = "token"
 
-    def __init__(self, path: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, url: str, settings: Mapping[str, str] | None = None) -> None:
+        self.url = url
         self.idempotency_key = "key-1"
         self.settings = {"MEMBER_REF_KEY": "key-for-tests", **(settings or {})}
         self.moment = datetime.fromisoformat(START)
         self.logged: list[str] = []
         self._lock = threading.RLock()
-        self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self.db.execute("PRAGMA foreign_keys = ON")
-        create_tables(self)
+        self._store = open_store(url)
+        self._within: Any = None
+        migrate(self)
 
     def now(self) -> datetime:
         return self.moment
@@ -145,14 +176,32 @@ class Desk:
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
-        with self._lock:
-            self.db.execute("BEGIN IMMEDIATE")
+        with self._lock, self._store.transaction() as db:
+            before, self._within = self._within, db
             try:
-                yield self.db
-                self.db.execute("COMMIT")
-            except BaseException:
-                self.db.execute("ROLLBACK")
-                raise
+                yield db
+            finally:
+                self._within = before
+
+    @property
+    def db(self) -> Any:
+        """The present transaction, else one for each statement."""
+        return self._within or self
+
+    def execute(self, sql: str, values: Any = ()) -> Any:
+        with self.transaction() as db:
+            cursor = db.execute(sql, values)
+            return _Rows(cursor.fetchall() if cursor.description else [])
 
     def close(self) -> None:
-        self.db.close()
+        self._store.close()
+
+
+class _Rows(list[Any]):
+    """What a statement found, after its transaction."""
+
+    def fetchall(self) -> list[Any]:
+        return list(self)
+
+    def fetchone(self) -> Any:
+        return self[0] if self else None

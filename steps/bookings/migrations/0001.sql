@@ -1,4 +1,4 @@
--- Tables of the booking, version 1. Times are RFC 3339 texts in UTC with milliseconds.
+-- The booking, its attempts at the taxi company, its events, its slot. Times are RFC 3339 texts in UTC with milliseconds.
 CREATE TABLE bookings (
   booking_id      TEXT PRIMARY KEY,
   reference       TEXT NOT NULL,
