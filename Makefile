@@ -28,8 +28,8 @@ check: $(VENV)/dev   ## format, lint, types, generated files
 generate: $(VENV)/dev  ## write the files that are made from code: schemas/flow.schema.json and docs/reference
 	$(BIN)/python docs/generate.py
 
-bench: $(VENV)/dev   ## measure speed: transitions, start-up, commits
-	$(BIN)/python -m bench
+bench: $(VENV)/bench  ## measure speed beside the floor and the peers; BENCH="durable --store sqlite" for a part of it
+	$(BIN)/python -m bench $(BENCH)
 
 clean:           ## remove what the targets made: the environment, demo.db, caches
 	rm -rf $(VENV) demo.db demo.db-* demo.jsonl *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -45,3 +45,7 @@ $(VENV)/dev: $(BIN)/engine
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
 	@touch $(VENV)/dev
+
+$(VENV)/bench: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	@touch $(VENV)/bench
