@@ -153,6 +153,10 @@ class StoreTooNew(EngineError):
     """The store was written by a newer version of the engine."""
 
 
+class MigrationFailed(EngineError):
+    """The store's tables could not be brought up to date; nothing of it was changed."""
+
+
 class ExecutionNotFound(EngineError):
     """There is no execution with that name."""
 

@@ -41,6 +41,9 @@ def cli_page() -> str:
         assert command is not None
         inner = click.Context(command, info_name=name, parent=context, terminal_width=WIDTH)
         parts.append(_section(f"engine {name}", command.get_help(inner)))
+        for below in command.commands.values() if isinstance(command, click.Group) else ():
+            innermost = click.Context(below, info_name=below.name, parent=inner, terminal_width=WIDTH)
+            parts.append(_section(f"engine {name} {below.name}", below.get_help(innermost)))
     return "\n".join(parts)
 
 

@@ -10,8 +10,8 @@ owner; a process that has been given up for dead, and comes back, can write noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, NamedTuple, Protocol
 
 from engine.core.events import Decision, HistoryEvent
@@ -175,18 +175,28 @@ class Store(Protocol):
 
 
 def open_store(url: str) -> Store:
-    """Open a store by its URL, creating it if need be. Raises StoreUnavailable, StoreTooNew."""
+    """Open a store by its URL, creating it or bringing its tables up to date if need be.
+
+    Raises StoreUnavailable, StoreTooNew, MigrationFailed.
+    """
     if url.startswith("sqlite:///") or url in ("memory:", "sqlite:"):
         from engine.stores.sqlite import SqliteStore  # sqlite3 costs start-up time that a simulation need not pay
 
         return SqliteStore(url)
     if url.startswith(("postgresql://", "postgres://")):
-        try:
+        with psycopg_wanted():
             from engine.stores.postgres import PostgresStore  # psycopg is heavy, and an extra
-        except ImportError as problem:
-            text = f"{problem}; install it with: pip install 'booking-orchestrator[postgres]'"
-            raise StoreUnavailable(f"the store on PostgreSQL needs psycopg: {text}") from problem
         return PostgresStore(url)
     raise StoreUnavailable(
         f"{url!r} is no store: write sqlite:///path/to/file.db, postgresql://user@host/database or memory:"
     )
+
+
+@contextmanager
+def psycopg_wanted() -> Iterator[None]:
+    """Say how to get psycopg when it is not there. Raises StoreUnavailable."""
+    try:
+        yield
+    except ImportError as problem:
+        text = f"{problem}; install it with: pip install 'booking-orchestrator[postgres]'"
+        raise StoreUnavailable(f"the store on PostgreSQL needs psycopg: {text}") from problem

@@ -24,8 +24,9 @@ from engine.step import Connection
 from engine.stores import Begun, Change, Claimed, Definition, Signal, Start, Stored, Summary, rows
 from engine.stores.postgres_arrays import int8s, texts
 from engine.stores.postgres_batches import change_columns, start_columns
-from engine.stores.postgres_connection import connect, explained, migrate, shown, transaction
+from engine.stores.postgres_connection import connect, explained, shown, transaction
 from engine.stores.postgres_listener import NOTIFY, Listener
+from engine.stores.postgres_schema import migrate
 from engine.stores.sql import statements
 from engine.values import JSON, dump, equal
 

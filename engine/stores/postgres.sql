@@ -137,3 +137,17 @@ WHERE started_at >= %s ORDER BY started_at DESC, name LIMIT %s;
 -- name: list_by_status
 SELECT name, flow, status, started_at, stopped_at, error, state FROM executions
 WHERE status = %s AND started_at >= %s ORDER BY started_at DESC, name LIMIT %s;
+
+-- name: count
+SELECT status, count(*) FROM executions GROUP BY status;
+
+-- name: count_due
+SELECT count(*) FROM executions WHERE owner IS NULL AND wakes_at <= %s;
+
+-- name: owners
+SELECT process, since, coalesce(lease_until > extract(epoch FROM clock_timestamp()), true) AND NOT pg_try_advisory_xact_lock(id)
+FROM owners ORDER BY since;
+
+-- name: size
+SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
+WHERE relkind = 'r' AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'executions'::regclass);

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: opening, transactions, migrations, and words for what goes wrong."""
+"""Connections to PostgreSQL: opening, transactions, and words for what goes wrong."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from typing import Any, Final
 
 import psycopg
 
-from engine.errors import StoreTooNew, StoreUnavailable
+from engine.errors import StoreUnavailable
 from engine.step import Connection
 from engine.stores.postgres_arrays import register
-from engine.stores.sql import migrations
 
-MIGRATION_LOCK: Final = 0x666C6F7773
-"""Advisory lock that whoever migrates holds."""
 OLDEST: Final = 140_000
 """PostgreSQL 14."""
 CONNECT_SECONDS: Final = 5
@@ -30,9 +27,11 @@ SETTINGS: Final = (
     "SET tcp_keepalives_idle = 10",
     "SET tcp_keepalives_interval = 5",
     "SET tcp_keepalives_count = 4",
+    "SET tcp_user_timeout = 30000",
     "SET client_min_messages = warning",
 )
-KEEPALIVES: Final[dict[str, Any]] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
+URL_ADVICE: Final = "Write postgresql://user@host:5432/database"
+SCHEMA_ADVICE: Final = "Create the schema that search_path names, or look with: engine store status"
 LITERAL: Final = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|[?%]")
 
 
@@ -45,11 +44,12 @@ def connect(url: str, *, tuned: bool = True) -> psycopg.Connection[Any]:
         keepalives_idle=10,
         keepalives_interval=5,
         keepalives_count=4,
+        tcp_user_timeout=30_000,
     )
     if connection.info.server_version < OLDEST:
         version = connection.info.server_version // 10_000
         connection.close()
-        raise StoreUnavailable(f"{shown(url)} is PostgreSQL {version}; 14 or newer is needed")
+        raise StoreUnavailable(f"{shown(url)} is PostgreSQL {version}; {OLDEST // 10_000} or newer is needed")
     connection.prepare_threshold = 2
     register(connection)
     if tuned:
@@ -90,49 +90,39 @@ def transaction(connection: psycopg.Connection[Any], depth: int) -> Iterator[Con
         raise
 
 
-def migrate(connection: psycopg.Connection[Any], url: str) -> None:
-    """Bring the tables up to date, one process at a time and all or nothing. Raises StoreTooNew."""
-    steps = migrations("postgres")
-    version = _version(connection)
-    if version < steps[-1].number:
-        with transaction(connection, 0):
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-            connection.execute("CREATE TABLE IF NOT EXISTS engine_schema (version integer NOT NULL)")
-            version = _version(connection)
-            for migration in steps[version:]:
-                for statement in migration.statements:
-                    connection.execute(statement)
-                connection.execute("DELETE FROM engine_schema")
-                connection.execute("INSERT INTO engine_schema VALUES (%s)", (migration.number,))
-    elif version > steps[-1].number:
-        raise StoreTooNew(
-            f"{shown(url)} was written by a newer version (schema {version}, this one knows {steps[-1].number}); "
-            "upgrade this installation"
-        )
-
-
-def _version(connection: psycopg.Connection[Any]) -> int:
-    (there,) = connection.execute("SELECT to_regclass('engine_schema')").fetchone() or (None,)
-    if there is None:
-        return 0
-    (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM engine_schema").fetchone() or (0,)
-    return int(version)
-
-
 @contextmanager
 def explained(url: str) -> Iterator[None]:
     """Say what is wrong with the database and what to do."""
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as problem:
-        text = " ".join(str(problem).split()) or type(problem).__name__
-        raise StoreUnavailable(f"{shown(url)}: {text}. Is the server running and the URL right?") from problem
+        text = " ".join(str(problem).split()).rstrip(".?") or type(problem).__name__
+        raise StoreUnavailable(f"{shown(url)}: {text}. {_advice(text)}") from problem
+    except psycopg.errors.InsufficientPrivilege as problem:
+        raise StoreUnavailable(f"{shown(url)}: {problem}. Grant the right, or choose another with --store") from problem
+    except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable) as problem:
+        raise StoreUnavailable(f"{shown(url)}: {problem}. {SCHEMA_ADVICE}") from problem
     except psycopg.ProgrammingError as problem:
-        if isinstance(problem, psycopg.errors.InsufficientPrivilege | psycopg.errors.InvalidSchemaName):
-            raise StoreUnavailable(
-                f"{shown(url)}: {problem}. Grant the right, or choose another with --store"
-            ) from problem
+        if problem.sqlstate is None and "URI" in str(problem):
+            raise StoreUnavailable(f"{shown(url)}: {str(problem).strip()}. {URL_ADVICE}") from problem
         raise
+
+
+def _advice(problem: str) -> str:
+    """The next step for what PostgreSQL or its client says."""
+    advice = {
+        "authentication failed": "Check user and password in the URL",
+        "role ": "Check the user in the URL",
+        "database ": "Create it with createdb, or check the name in the URL",
+        "too many": "Start fewer workers, or raise max_connections",
+        "remaining connection slots": "Start fewer workers, or raise max_connections",
+        "starting up": "Wait until it has started",
+        "No space left": "Free some space on the server's disk",
+        "could not extend": "Free some space on the server's disk",
+        "read-only": "It takes no writes: name the primary server in the URL",
+    }
+    found = next((text for words, text in advice.items() if words in problem), None)
+    return f"{found}." if found else "Is the server running and the URL right?"
 
 
 def shown(url: str) -> str:

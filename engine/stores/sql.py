@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 HERE: Final = Path(__file__).parent
 NAMED: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 COMMENT: Final = re.compile(r"--[^\n]*")
+END: Final = re.compile(r";[ \t]*(?:\n|$)")
 
 
 class Migration(NamedTuple):
@@ -17,6 +18,14 @@ class Migration(NamedTuple):
 
     number: int
     statements: tuple[str, ...]
+
+    def failed(self, statement: int, url: str, problem: str) -> str:
+        """What to say when one of its statements, counted from 1, failed."""
+        text = " ".join(problem.split()).rstrip(".")
+        return (
+            f"{url}: migration {self.number} failed at its statement {statement} of {len(self.statements)}: {text}. "
+            f"Nothing was changed, the store is as it was; remove the cause, then: engine store migrate"
+        )
 
 
 @cache
@@ -32,6 +41,6 @@ def migrations(database: str) -> tuple[Migration, ...]:
     found = []
     for path in sorted(HERE.glob(f"{database}_[0-9]*.sql")):
         text = COMMENT.sub("", path.read_text(encoding="utf-8"))
-        parts = tuple(part.strip() for part in text.split(";\n") if part.strip())
+        parts = tuple(part.strip() for part in END.split(text) if part.strip())
         found.append(Migration(int(path.stem.rpartition("_")[2]), parts))
     return tuple(found)

@@ -21,7 +21,8 @@ from engine.step import Connection
 from engine.stores import KEEP, Begun, Change, Claimed, Definition, Signal, Start, Stored, Summary, rows
 from engine.stores.ownership import Locks
 from engine.stores.sql import statements
-from engine.stores.sqlite_connection import Transactions, connect, explained, migrate
+from engine.stores.sqlite_connection import Transactions, connect, explained
+from engine.stores.sqlite_schema import migrate
 from engine.values import JSON, dump, equal
 
 GIVEN_UP = "this process was silent for longer than its lease; others have taken over"
@@ -51,8 +52,7 @@ class SqliteStore:
         with explained(url):
             self.use(connect(self.path))
             try:
-                with self._transactions.begin():
-                    migrate(self.connection, url)
+                migrate(self.connection, url)
             except BaseException:
                 self.connection.close()
                 raise

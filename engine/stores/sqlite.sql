@@ -113,3 +113,12 @@ WHERE started_at >= ? ORDER BY started_at DESC, name LIMIT ?;
 -- name: list_by_status
 SELECT name, flow, status, started_at, stopped_at, error, state FROM executions
 WHERE status = ? AND started_at >= ? ORDER BY started_at DESC, name LIMIT ?;
+
+-- name: count
+SELECT status, count(*) FROM executions GROUP BY status;
+
+-- name: count_due
+SELECT count(*) FROM executions WHERE owner IS NULL AND wakes_at <= ?;
+
+-- name: owners
+SELECT id, process, since, lease_until FROM owners ORDER BY since;

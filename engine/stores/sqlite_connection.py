@@ -1,4 +1,4 @@
-"""Connections to a SQLite database of the engine: opening, transactions, migrations, and words for what goes wrong."""
+"""Connections to a SQLite database of the engine: opening, transactions, and words for what goes wrong."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
-from engine.errors import StoreTooNew, StoreUnavailable
+from engine.errors import StoreUnavailable
 from engine.step import Connection
-from engine.stores.sql import migrations
 
 APPLICATION_ID: Final = 0x41534C46  # "ASLF": tells our files from other SQLite databases
+OLDEST: Final = (3, 37, 0)
+"""The first version with STRICT tables."""
 BUSY_SECONDS: Final = 10.0
 WAL_PAGES: Final = 4000
 """The log is written back to the database at that size (16 MB): more often costs more, less often lets it grow."""
@@ -26,6 +27,23 @@ class Database(sqlite3.Connection):
 
 def connect(path: Path | None) -> sqlite3.Connection:
     """A connection on which transactions begin and end where our code says so. `None`: a database in memory."""
+    connection = bare(path)
+    try:
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {WAL_PAGES}"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def bare(path: Path | None) -> sqlite3.Connection:
+    """A connection that has changed nothing, and refuses another application's file. Raises StoreUnavailable."""
+    if sqlite3.sqlite_version_info < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise StoreUnavailable(
+            f"this Python brings SQLite {sqlite3.sqlite_version}; {wanted} or newer is needed: use a newer Python"
+        )
     connection = sqlite3.connect(
         path or ":memory:",
         isolation_level=None,
@@ -35,8 +53,12 @@ def connect(path: Path | None) -> sqlite3.Connection:
         factory=Database,
     )
     try:
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {WAL_PAGES}"):
-            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("BEGIN")  # both answers from one moment: somebody may be making the tables right now
+        (ours,) = connection.execute("PRAGMA application_id").fetchone()
+        empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+        connection.execute("COMMIT")
+        if ours != APPLICATION_ID and not (ours == 0 and empty):
+            raise StoreUnavailable(f"{path} is another application's database; choose another file")
     except BaseException:
         connection.close()
         raise
@@ -71,26 +93,6 @@ class Transactions:
             self.depth -= 1
 
 
-def migrate(connection: Any, url: str) -> None:
-    """Bring the tables up to date, inside the caller's transaction. Raises StoreTooNew, StoreUnavailable."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (owner,) = connection.execute("PRAGMA application_id").fetchone()
-    steps = migrations("sqlite")
-    newest = steps[-1].number
-    if owner not in (0, APPLICATION_ID) or (owner == 0 and version == 0 and _has_tables(connection)):
-        raise StoreUnavailable(f"{url} is another application's database; choose another file")
-    if version > newest:
-        raise StoreTooNew(
-            f"{url} was written by a newer version (schema {version}, this one knows {newest}); "
-            "upgrade this installation"
-        )
-    for migration in steps[version:]:
-        for statement in migration.statements:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {migration.number}")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
-
 @contextmanager
 def explained(url: str) -> Iterator[None]:
     """Say what is wrong with the database and what to do, instead of SQLite's words."""
@@ -102,10 +104,6 @@ def explained(url: str) -> Iterator[None]:
         raise StoreUnavailable(f"{url}: {problem}. {_advice(str(problem))}") from problem
     except sqlite3.DatabaseError as problem:
         raise StoreUnavailable(f"{url}: {problem}. Is it a database of this engine?") from problem
-
-
-def _has_tables(connection: Any) -> bool:
-    return bool(connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone())
 
 
 def _advice(problem: str) -> str:
