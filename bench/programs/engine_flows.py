@@ -11,8 +11,7 @@ from typing import Any
 from bench.flows import chain
 from bench.programs.protocol import Loop, answer, loop, ready
 from engine import Engine
-from engine.cli.worker import SWITCH_SECONDS
-from engine.runtime.worker import Worker
+from engine.runtime.worker import Worker, prepare_process
 
 
 def work(payload: Any, ctx: Any) -> Any:
@@ -49,9 +48,9 @@ def measure(worker: Worker, flow: Any, in_flight: int, seconds: float) -> Loop:
 
 
 def main(url: str, in_flight: str, seconds: str) -> None:
-    sys.setswitchinterval(SWITCH_SECONDS)  # as `engine worker` does
     with Engine(url, steps={"work": work}) as engine:
         flow = engine.machines.ready(chain())
+        prepare_process()  # as `engine worker` does
         worker = Worker(engine)
         thread = threading.Thread(target=worker.run)
         thread.start()

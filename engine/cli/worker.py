@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from types import FrameType
-from typing import Final
 
 import click
 
 from engine.cli.options import common_options, load_steps, steps_option, store_option
 from engine.cli.output import Output
 from engine.runtime.engine import Engine
-from engine.runtime.worker import DRAIN_SECONDS, LEASE_SECONDS, Worker
-
-SWITCH_SECONDS: Final = 0.001
-"""How long a step may keep the interpreter from the scheduler: Python's own 5 ms would show in every commit."""
+from engine.runtime.worker import DRAIN_SECONDS, LEASE_SECONDS, Worker, prepare_process
 
 
 @click.command()
@@ -70,9 +65,9 @@ def worker(
       engine worker --store postgresql://app@db.internal/bookings --concurrency 64
       engine worker --limit 'taxi.*=4'
     """  # fmt: skip
-    sys.setswitchinterval(SWITCH_SECONDS)
     log = Output(err=True)
     with Engine(store, steps=load_steps(steps)) as engine:
+        prepare_process()
         crew = Worker(engine, concurrency=concurrency, most=in_flight, limits=_limits(limits), lease=lease)
         stops = 0
 

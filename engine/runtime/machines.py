@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -91,7 +93,12 @@ def begin(
 
 def new_name() -> str:
     """A name for an execution that was given none."""
-    return f"run-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(6)}"
+    return f"run-{_second(int(time.time()))}-{secrets.token_hex(6)}"
+
+
+@lru_cache(maxsize=1)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y%m%d-%H%M%S")
 
 
 def _check_name(name: str) -> None:

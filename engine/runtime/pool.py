@@ -1,9 +1,10 @@
 """Where steps are called beside the scheduler: threads for plain functions, one event loop for `async def`.
 
 **Which calls leave the scheduler's thread.** A hop to another thread and back costs more than a short step. So a step
-is called right in the scheduler's thread until one call of it is slow; then it goes to the pool, and comes back after a
-hundred quick calls there. A call that turns out to be slow in the scheduler's thread does not hold up the others: it
-keeps the thread, and another one becomes the scheduler (`engine.runtime.making.Turn`).
+is called right in the scheduler's thread until it is slow: its first call, or two among fifty (one may have waited
+for the processor). Then it goes to the pool, and comes back after a hundred quick calls there. A call that turns out to
+be slow in the scheduler's thread does not hold up the others: it keeps the thread, and another one becomes the
+scheduler (`engine.runtime.making.Turn`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from engine.step import Step
 SLOW_SECONDS: Final = 0.002
 QUICK_SECONDS: Final = 0.0005
 QUICK_CALLS: Final = 100
+FORGIVEN_CALLS: Final = 50
+"""After so many calls that were not slow, one slow call is forgotten."""
 
 Job = Callable[[], None]
 
@@ -45,8 +48,11 @@ class Pace:
     def took(self, seconds: float) -> None:
         """One call took that long."""
         if seconds > SLOW_SECONDS:
-            self.quick, self.streak = False, 0
-        elif not self.quick:
+            self.quick = self.quick and self.streak >= FORGIVEN_CALLS
+            self.streak = 0
+        elif self.quick:
+            self.streak += 1
+        else:
             self.streak = self.streak + 1 if seconds < QUICK_SECONDS else 0
             self.quick = self.streak >= QUICK_CALLS
 

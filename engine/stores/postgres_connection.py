@@ -50,6 +50,13 @@ def connect(url: str, *, tuned: bool = True) -> psycopg.Connection[Any]:
         version = connection.info.server_version // 10_000
         connection.close()
         raise StoreUnavailable(f"{shown(url)} is PostgreSQL {version}; {OLDEST // 10_000} or newer is needed")
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in ("UTF8", "SQL_ASCII"):
+        connection.close()
+        raise StoreUnavailable(
+            f"{shown(url)} has the encoding {encoding}, which cannot hold every text; "
+            "choose a database that was created WITH ENCODING 'UTF8'"
+        )
     connection.prepare_threshold = 2
     register(connection)
     if tuned:

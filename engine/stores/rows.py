@@ -3,7 +3,8 @@
 The root frame is a column of its execution, since most executions have no other; further frames have rows of their own,
 so that a wide Map never rewrites its siblings. Of a frame, only what differs from a fresh one is written.
 
-JSON is written in ASCII: a text with half a surrogate pair, or a NUL, is good JSON and no database takes it raw.
+JSON is written in UTF-8, and in ASCII where there is half a surrogate pair: a text that is good JSON and that no
+database takes raw. (A NUL is escaped either way.) It is read by the standard library, which keeps large integers exact.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
+import orjson
+
 from engine.core.events import Decision, HistoryEvent
 from engine.core.execution import ROOT, RUNNING, SUCCEEDED, Execution, Frame
 from engine.stores import Change, Start, Stored
 from engine.values import JSON
 
-encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
-"""JSON text for a column."""
+_encode_any: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 COLUMNS: Final = frozenset(
     {"name", "status", "input", "output", "error", "cause", "started", "stopped", "events", "sequence", "runs"}
@@ -27,8 +29,19 @@ COLUMNS: Final = frozenset(
 
 FRESH: Final = Frame(ROOT, "", None, 0).to_json()
 
+PLAIN: Final = tuple(name for name in Frame.__slots__ if name not in ("path", "state", "fork", "spent"))
+"""The fields of a frame that are JSON as they are, and may be left out."""
+
 FrameRow = tuple[int, str, str]
 HistoryRow = tuple[int, int, str]
+
+
+def encode(value: JSON) -> str:
+    """JSON text for a column. All numbers are finite: values are checked where they come in."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # an integer beyond 64 bits, half a surrogate pair, deeper than 254 levels
+        return _encode_any(value)
 
 
 def advance_row(change: Change, owner: int) -> tuple[Any, ...]:
@@ -116,7 +129,16 @@ def frame_rows(decisions: Iterable[tuple[int, Decision]]) -> tuple[list[FrameRow
 
 def frame_body(frame: Frame) -> str:
     """A frame as JSON text."""
-    return encode({name: value for name, value in frame.to_json().items() if value != FRESH[name]})
+    body: dict[str, JSON] = {"path": frame.path, "state": frame.state}
+    for name in PLAIN:
+        value = getattr(frame, name)
+        if value or value != FRESH[name]:
+            body[name] = value
+    if frame.spent:
+        body["spent"] = frame.spent
+    if frame.fork is not None:
+        body["fork"] = frame.fork.to_json()
+    return encode(body)
 
 
 def stored(row: Sequence[Any], bodies: Iterable[str]) -> Stored:
