@@ -88,13 +88,26 @@ class DefinitionError(Exception):
 
 
 class ExpressionSyntaxError(Exception):
-    """The text of an expression or path does not parse. `offset` counts characters from 0 in the text."""
+    """The text of an expression or path does not parse. `offset` counts characters from 0 in the text.
 
-    def __init__(self, message: str, offset: int = 0, hint: str | None = None) -> None:
+    `supported` False: it parses, but names what the language has and a flow has not. `others` are further mistakes in
+    the same text.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        offset: int = 0,
+        hint: str | None = None,
+        *,
+        supported: bool = True,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
         self.hint = hint
+        self.supported = supported
+        self.others: tuple[ExpressionSyntaxError, ...] = ()
 
 
 class ExecutionFailure(Exception):

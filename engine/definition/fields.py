@@ -177,8 +177,7 @@ class ObjectFields:
             compiled = self.language.template(value, name)
         except TemplateSyntaxError as wrong:
             for issue in wrong.issues:
-                found = ExpressionSyntaxError(issue.message, issue.offset, issue.hint)
-                self._syntax(found, (name, *issue.pointer))
+                self._syntax(issue.mistake, (name, *issue.pointer))
             return None
         return self._used(name, compiled)
 
@@ -220,10 +219,12 @@ class ObjectFields:
         return compiled
 
     def _syntax(self, wrong: ExpressionSyntaxError, path: Pointer) -> None:
-        code = "bad-path" if self.by_path else "bad-expression"
+        code = "bad-path" if self.by_path else "bad-expression" if wrong.supported else "unsupported-expression"
         self._scope.reading.problem(
             code, wrong.message, (*self.pointer, *path), hint=wrong.hint, offset=max(wrong.offset, 0)
         )
+        for other in wrong.others:
+            self._syntax(other, path)
 
     def _assign(self, value: JSON) -> None:
         """Note the variables that an Assign sets."""

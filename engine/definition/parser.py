@@ -165,6 +165,8 @@ class _Parser:
     def _language(self, fields: ObjectFields, outer: QueryLanguage) -> QueryLanguage:
         """The language that a machine or a state names, else the one around it."""
         name = fields.one_of("QueryLanguage", NAMES)
+        if name is None and isinstance(fields.raw("QueryLanguage"), str):
+            return find_language("JSONata")  # AWS reads the rest so, whatever the wrong word was
         if name is None or name == outer.name:
             return self._available(fields, outer) if name else outer
         if name == "JSONPath" and fields.pointer:

@@ -50,6 +50,9 @@ CODES: Final[dict[str, Code]] = {
         "Under another language of the machine no state can have JSONPath.", "QueryLanguage: JSONPath"
     ),
     "bad-expression": Code("The expression has a mistake.", "'{% states.input. %}'"),
+    "unsupported-expression": Code(
+        "The expression uses what its language has and a flow has not.", "'{% order.id %}'   # JSONata's context"
+    ),
     "bad-path": Code("The text is no path, or a path of a kind not allowed here.", "InputPath: order.id"),
     "bad-variable": Code(
         "A variable cannot or should not have that name.",
@@ -75,6 +78,8 @@ CODES: Final[dict[str, Code]] = {
         "Two states have the same name, be it in different machines.", "States: {Book: …}", at_key=True
     ),
     "bad-name": Code("A state's name is empty, or longer than 80 characters.", "States: {'': {…}}", at_key=True),
+    "bad-label": Code("A Map's label has more than 40 characters, or one that no ARN can have.", "Label: all rides"),
+    "duplicate-label": Code("Two Maps have the same label.", "Label: rides"),
     "no-transition": Code("The state says neither where to go next nor that it is an end.", "Type: Pass", at_key=True),
     "next-and-end": Code("The state has both Next and End.", "Next: Book\nEnd: true", at_key=True),
     "no-end": Code("The machine has no state in which it can end.", "A: {Type: Pass, Next: A}", at_key=True),

@@ -44,6 +44,7 @@ class Reading:
         self.problems: list[Problem] = list(document.warnings)
         self.omitted = 0
         self.names: dict[str, Pointer] = {}
+        self.labels: set[str] = set()
         self.uses: list[Use] = []
         self.unsupported: set[str] = set()
         self._compared = 0

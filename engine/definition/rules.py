@@ -27,6 +27,8 @@ def check_state(state: State, fields: ObjectFields, reading: Reading) -> None:
         _check_credentials(fields)
     if "Items" in fields.known:
         _check_items(fields)
+    if "Label" in fields.known:
+        _check_label(fields.raw("Label"), fields, reading)
     resource = getattr(state, "resource", None)
     if isinstance(resource, Resource) and resource.uri:
         _check_resource(resource, fields, reading)
@@ -82,6 +84,15 @@ def _check_items(fields: ObjectFields) -> None:
     if fields.has("Items") and not isinstance(value, list | dict) and not fields.language.is_expression(value):
         said = f"Items must be a list, an object or an expression, not {describe(value)}"
         fields.problem("wrong-type", said, "Items", hint="write '{% … %}'")
+
+
+def _check_label(label: JSON, fields: ObjectFields, reading: Reading) -> None:
+    """Labels are unique in the whole definition."""
+    if isinstance(label, str):
+        if label in reading.labels:
+            said = f"The label {shorten(label)} is taken by another Map"
+            fields.problem("duplicate-label", said, "Label", hint="give each Map its own")
+        reading.labels.add(label)
 
 
 def _check_resource(resource: Resource, fields: ObjectFields, reading: Reading) -> None:

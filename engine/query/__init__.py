@@ -18,6 +18,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
+from engine.errors import ExpressionSyntaxError
 from engine.values import JSON
 
 Evaluate = Callable[[JSON, "Scope"], JSON]
@@ -85,15 +86,13 @@ class Expression:
 
 
 class SyntaxIssue:
-    """A mistake inside a template: `pointer` leads from the template's root to the text, `offset` into the text."""
+    """A mistake inside a template: `pointer` leads from the template's root to the text with the `mistake`."""
 
-    __slots__ = ("hint", "message", "offset", "pointer")
+    __slots__ = ("mistake", "pointer")
 
-    def __init__(self, pointer: tuple[str | int, ...], message: str, offset: int = 0, hint: str | None = None) -> None:
+    def __init__(self, pointer: tuple[str | int, ...], mistake: ExpressionSyntaxError) -> None:
         self.pointer = pointer
-        self.message = message
-        self.offset = offset
-        self.hint = hint
+        self.mistake = mistake
 
 
 class QueryLanguage(Protocol):
@@ -125,7 +124,7 @@ class TemplateSyntaxError(Exception):
     """A template holds at least one mistake; `.issues` lists all of them."""
 
     def __init__(self, issues: list[SyntaxIssue]) -> None:
-        super().__init__("; ".join(issue.message for issue in issues))
+        super().__init__("; ".join(issue.mistake.message for issue in issues))
         self.issues = issues
 
 

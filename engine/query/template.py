@@ -45,7 +45,7 @@ class _Compiler:
         try:
             expression = self.language.expression(value, field)
         except ExpressionSyntaxError as mistake:
-            self.issues.append(SyntaxIssue(pointer, mistake.message, mistake.offset, mistake.hint))
+            self.issues.append(SyntaxIssue(pointer, mistake))
             return None
         self.references.update(expression.references)
         return expression.evaluate

@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from engine.definition.reader import Pointer
 from engine.errors import Problem
+from engine.query.jsonpath.java import hash_order
+from engine.query.jsonpath.reference import NOT_A_REFERENCE
 from engine.values import JSON
 
 SCHEMA: Final = "SCHEMA_VALIDATION_FAILED"
@@ -23,7 +25,19 @@ WORDS: Final = {
     "ExecutionType": "[STANDARD, EXPRESS]",
     "JitterStrategy": "[FULL, NONE]",
 }
+TYPES: Final = {
+    "a text": "STRING",
+    "a whole number": "INTEGER",
+    "a number": "NUMBER",
+    "true or false": "BOOLEAN",
+    "a list": "ARRAY",
+    "an object": "OBJECT",
+}
+FRACTIONS: Final = frozenset({"ToleratedFailurePercentage", "BackoffRate"})
 FIELD: Final = re.compile(r"\bfield (\w+)")
+LIMIT: Final = re.compile(r"must be at (least|most) ([\d.]+),")
+WANTED: Final = re.compile(r"must be (a text|a whole number|a number|true or false|a list|an object)\b")
+EXCLUDED: Final = re.compile(r"(\w+) and (\w+) ")
 
 
 class Diagnostic(NamedTuple):
@@ -32,10 +46,11 @@ class Diagnostic(NamedTuple):
     code: str
     message: str
     location: str | None
+    severity: str = "ERROR"
 
     def render(self) -> dict[str, str]:
         """The element of `diagnostics`."""
-        found = {"severity": "ERROR", "code": self.code, "message": self.message}
+        found = {"severity": self.severity, "code": self.code, "message": self.message}
         return found if self.location is None else {**found, "location": self.location}
 
     def __str__(self) -> str:
@@ -79,11 +94,47 @@ def _unsupported(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
     return f"Field '{problem.pointer[-1]}' is not supported", problem.pointer[:-1]
 
 
+def _foreign(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
+    """A field of the other query language."""
+    spoken = _language(definition, problem.pointer)
+    other = "JSONata" if spoken == "JSONPath" else "JSONPath"
+    said = f"The QueryLanguage is set to '{spoken}', but field '{problem.pointer[-1]}' is only supported for the "
+    return f"{said}'{other}' QueryLanguage", problem.pointer[:-1]
+
+
+def _language(definition: JSON, pointer: Pointer) -> str:
+    """The query language at a place: that of the nearest state, or of the machine."""
+    around = (at(definition, (*pointer[:end], "QueryLanguage")) for end in range(len(pointer), -1, -1))
+    named = next((name for name in around if isinstance(name, str)), "JSONPath")
+    return named if named in ("JSONPath", "JMESPath") else "JSONata"
+
+
 def _unknown_value(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
     field = str(problem.pointer[-1])
     if field not in WORDS:
         return problem.message, problem.pointer
-    return f"The field '{field}' should have one of these values: {WORDS[field]}", problem.pointer
+    if field == "Type":
+        return f"The field 'Type' should have one of these values: {WORDS[field]}", problem.pointer
+    return f"Value should be one of the following: {WORDS[field]}", problem.pointer
+
+
+def _wrong_type(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
+    found = WANTED.search(problem.message)
+    return (f"Expected value of type [{TYPES[found[1]]}]" if found else problem.message), problem.pointer
+
+
+def _range(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
+    found = LIMIT.search(problem.message)
+    if found is None:
+        return problem.message, problem.pointer
+    limit = float(found[2]) if problem.pointer[-1] in FRACTIONS else found[2]
+    return f"{'Minimum' if found[1] == 'least' else 'Maximum'} value is {limit}", problem.pointer
+
+
+def _exclusive(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
+    found = EXCLUDED.match(problem.message)
+    fields = f"{found[1]}, {found[2]}" if found else str(problem.pointer[-1])
+    return f"There should only be one of the following fields: [{fields}]", problem.pointer[:-1]
 
 
 def _downgrade(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
@@ -93,11 +144,13 @@ def _downgrade(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
 
 def _path(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
     """A mistake in a template is reported at the object that holds it, one in a path field at the field."""
-    if str(problem.pointer[-1]).endswith(".$"):
+    field = str(problem.pointer[-1])
+    if field.endswith(".$"):
         return problem.message, problem.pointer[:-1]
-    field = problem.pointer[-1]
-    kind = "JSONPath" if field in ("InputPath", "OutputPath") else "Reference Path"
-    return f"Value is not a valid {kind}: {problem.message}", problem.pointer
+    if field in ("InputPath", "OutputPath"):
+        return f"Value is not a valid JSONPath: {problem.message}", problem.pointer
+    exact = problem.message == NOT_A_REFERENCE
+    return (NOT_A_REFERENCE if exact else f"{NOT_A_REFERENCE}: {problem.message}"), problem.pointer
 
 
 def _resource(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
@@ -111,8 +164,10 @@ def _express(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
     if problem.pointer[-1] != "Resource":
         return f"Express state machine does not support {value} Map", problem.pointer
     pattern = re.search(r"\.(sync|waitForTaskToken)(:2)?$", value)
-    what = f"'{pattern[0]}' service integration" if pattern else "Activity ARN"
-    return f"Express state machine does not support {what}", problem.pointer
+    if pattern is None:
+        return "Express state machine does not support Activity ARN", problem.pointer
+    blank = " " if pattern[1] == "waitForTaskToken" else ""  # as recorded
+    return f"Express state machine does not support '{pattern[0]}' service integration{blank}", problem.pointer
 
 
 def _target(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
@@ -121,19 +176,25 @@ def _target(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
 
 SAYINGS: Final[dict[str, tuple[str, Say]]] = {
     "bad-credentials": (SCHEMA, _fixed("The field 'RoleArn' is required but was missing")),
+    "bad-expression": ("INVALID_JSONATA_EXPRESSION", _as_it_is),
+    "bad-label": ("INVALID_LABEL_NAME", _as_it_is),
     "bad-name": ("INVALID_STATE_NAME", _as_it_is),
     "bad-path": (SCHEMA, _path),
     "bad-resource": (SCHEMA, _resource),
     "bad-timestamp": (SCHEMA, _fixed("String does not match RFC3339 timestamp")),
+    "both-forms": (SCHEMA, _exclusive),
+    "duplicate-label": ("DUPLICATE_LABEL_NAME", _as_it_is),
     "duplicate-state": (
         "DUPLICATE_STATE_NAME",
         lambda problem, definition: (f"Duplicate State name: {problem.pointer[-1]}", problem.pointer),
     ),
+    "empty-value": (SCHEMA, _fixed("Value cannot be empty")),
     "language-downgrade": (SCHEMA, _downgrade),
     "missing-field": (SCHEMA, _missing),
     "no-end": ("MISSING_END_STATE", _fixed("Workflow has no terminal state")),
     "no-transition": (SCHEMA, _fixed("These fields are required: [Next]")),
     "not-express": (SCHEMA, _express),
+    "out-of-range": (SCHEMA, _range),
     "too-deep": ("TOO_DEEPLY_NESTED", _as_it_is),
     "unknown-field": (SCHEMA, _unsupported),
     "unknown-state": (TARGET, _target),
@@ -142,7 +203,9 @@ SAYINGS: Final[dict[str, tuple[str, Say]]] = {
         TARGET,
         lambda problem, definition: (f'State "{problem.pointer[-1]}" is not reachable.', problem.pointer),
     ),
-    "wrong-language": (SCHEMA, _unsupported),
+    "unsupported-expression": ("UNSUPPORTED_JSONATA_EXPRESSION", _as_it_is),
+    "wrong-language": (SCHEMA, _foreign),
+    "wrong-type": (SCHEMA, _wrong_type),
 }
 """AWS's code and words for each of our codes; all others are SCHEMA_VALIDATION_FAILED in our own words."""
 
@@ -151,13 +214,26 @@ def diagnose(problems: list[Problem], definition: JSON) -> list[Diagnostic]:
     """The diagnostics for the errors among the problems, in their order."""
     found: list[Diagnostic] = []
     endless = any(problem.code == "no-end" for problem in problems)
+    missing = _missing_together(problems)
     for problem in problems:
         # Where a workflow cannot end, AWS does not ask what can be reached.
         if problem.severity != "error" or (endless and problem.code == "unreachable-state"):
             continue
         code, say = SAYINGS.get(problem.code, (SCHEMA, _as_it_is))
         message, pointer = say(problem, definition)
+        if problem.code == "missing-field" and pointer in missing:
+            message = f"These fields are required: [{', '.join(missing[pointer])}]"
         diagnostic = Diagnostic(code, message, None if problem.code == "no-end" else place(pointer))
         if diagnostic not in found:
             found.append(diagnostic)
     return found
+
+
+def _missing_together(problems: list[Problem]) -> dict[Pointer, list[str]]:
+    """The fields that are missing in each object: AWS says them in one sentence, in the order of its hash table."""
+    found: dict[Pointer, list[str]] = {}
+    for problem in problems:
+        named = FIELD.search(problem.message) if problem.code == "missing-field" else None
+        if named is not None:
+            found.setdefault(problem.pointer, []).append(named[1])
+    return {pointer: hash_order(names) for pointer, names in found.items()}

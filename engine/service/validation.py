@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from engine.definition import read_document
 from engine.definition.parser import read_machine
 from engine.machine import StateMachine
+from engine.service.cautions import cautions
 from engine.service.diagnostics import SCHEMA, Diagnostic, diagnose
 from engine.service.errors import ApiError, named
 from engine.service.json_text import NotJson, read
@@ -66,10 +67,13 @@ def refusal(diagnostics: list[Diagnostic]) -> ApiError:
 
 def validate_definition(params: dict[str, Any]) -> dict[str, Any]:
     """ValidateStateMachineDefinition. Our own doubts (warnings) have no code of AWS's and are not shown."""
-    diagnostics = judge(params["definition"], params.get("type", "STANDARD")).diagnostics
+    judged = judge(params["definition"], params.get("type", "STANDARD"))
+    diagnostics = judged.diagnostics
+    if params.get("severity") == "WARNING" and judged.machine is not None:
+        diagnostics = list(cautions(judged.definition))
     most = params.get("maxResults") or MAX_DIAGNOSTICS
     return {
-        "result": "FAIL" if diagnostics else "OK",
+        "result": "OK" if judged.machine is not None else "FAIL",
         "diagnostics": [diagnostic.render() for diagnostic in diagnostics[:most]],
         "truncated": len(diagnostics) > most,
     }

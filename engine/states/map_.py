@@ -43,6 +43,7 @@ class Map(State):
         "by_path",
         "distributed",
         "items",
+        "label",
         "language",
         "limit",
         "processor",
@@ -109,10 +110,10 @@ class Map(State):
         self.limit = read_limit(fields, "MaxConcurrency", maximum=2**63)
         self.tolerated = read_limit(fields, "ToleratedFailureCount")
         self.tolerated_percentage = read_limit(fields, "ToleratedFailurePercentage", fraction=True)
-        label = fields.text("Label")
+        self.label = label = fields.text("Label")
         if label is not None and (len(label) > MAX_LABEL or not LABEL.fullmatch(label)):
             fields.problem(
-                "bad-name",
+                "bad-label",
                 f"{label!r} is no label",
                 "Label",
                 hint="up to 40 characters, without blanks and punctuation",

@@ -63,6 +63,7 @@ def compile_text(text: str, compile_program: CompileProgram) -> Compiled:
 
 def _refuse_unsupported(tokens: Iterable[Token], context: frozenset[str] | None) -> None:
     """What AWS takes for a mistake when a definition is made. `context` is what the expression reads of the context."""
+    found = []
     for token in tokens:
         word, start = token.text, token.start
         if token.kind == OPERATOR and word in _YOUNGER:
@@ -70,13 +71,17 @@ def _refuse_unsupported(tokens: Iterable[Token], context: frozenset[str] | None)
             said = f'The symbol "{symbol}" cannot be used as a unary operator'
             raise ExpressionSyntaxError(said, start + 1, f"JSONata 2.0.6 has no operator {word}: {hint}")
         if token.kind == VARIABLE and word == "$":
-            raise ExpressionSyntaxError("Reference to '$$' is not supported.", start, "the input is $states.input")
-        if token.kind == VARIABLE and word == "eval":
-            raise ExpressionSyntaxError("The function $eval is not supported.", start, "$parse reads JSON text")
-        if _names_context(token, context):
+            found.append(("Reference to '$$' is not supported.", start, "the input is $states.input"))
+        elif token.kind == VARIABLE and word == "eval":
+            found.append(("The function $eval is not supported.", start, "$parse reads JSON text"))
+        elif _names_context(token, context):
             shown = word if token.kind == NAME else "$"
             said = f"Reference to '{shown}' at the top level is not supported."
-            raise ExpressionSyntaxError(said, start, "the input is $states.input, a variable is $name")
+            found.append((said, start, "the input is $states.input, a variable is $name"))
+    if found:
+        first, *others = (ExpressionSyntaxError(*mistake, supported=False) for mistake in found)
+        first.others = tuple(others)
+        raise first
 
 
 def _names_context(token: Token, context: frozenset[str] | None) -> bool:

@@ -31,7 +31,8 @@ class JSONata:
         try:
             compiled = compile_text(source, self._compile)
         except ExpressionSyntaxError as mistake:
-            mistake.offset += 2 + len(inner) - len(inner.lstrip())
+            for each in (mistake, *mistake.others):
+                each.offset += 2 + len(inner) - len(inner.lstrip())
             raise
         read = compiled.evaluate
 

@@ -50,7 +50,7 @@ class _Compiler:
         if not isinstance(value, dict | list):
             return Part(value)
         if len(pointer) > MAX_DEPTH:
-            self.issues.append(SyntaxIssue(pointer, f"A template must not be nested deeper than {MAX_DEPTH} levels"))
+            self._wrong(pointer, ExpressionSyntaxError(f"A template must not be nested deeper than {MAX_DEPTH} levels"))
             return Part(None)
         if isinstance(value, list):
             return _list([self.part(item, (*pointer, index)) for index, item in enumerate(value)], value)
@@ -64,7 +64,7 @@ class _Compiler:
             if key.endswith(SUFFIX):
                 name = key.removesuffix(SUFFIX)
                 if name in value:
-                    self.issues.append(SyntaxIssue((*pointer, key), f"'{name}' and '{key}' are the same field"))
+                    self._wrong((*pointer, key), ExpressionSyntaxError(f"'{name}' and '{key}' are the same field"))
                 computed[name] = self._computed(key, item, (*pointer, key))
                 continue
             part = self.part(item, (*pointer, key))
@@ -86,8 +86,11 @@ class _Compiler:
             wrong = mistake
         message = f"The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call"
         hint = f"{wrong.message} ({wrong.hint})" if wrong.hint else wrong.message
-        self.issues.append(SyntaxIssue(pointer, message, wrong.offset, hint))
+        self._wrong(pointer, ExpressionSyntaxError(message, wrong.offset, hint))
         return _always(None)
+
+    def _wrong(self, pointer: Pointer, mistake: ExpressionSyntaxError) -> None:
+        self.issues.append(SyntaxIssue(pointer, mistake))
 
     def _call(self, text: str) -> Evaluate:
         compiled = call(text)

@@ -161,7 +161,7 @@ def test_a_template_may_be_one_expression() -> None:
 def test_a_template_reports_all_its_mistakes() -> None:
     with pytest.raises(TemplateSyntaxError) as caught:
         LANGUAGE.template({"a": ["{% limit %}", "{% f(x) %}"], "b": {"c": "{% a b %}"}}, "Output")
-    found = [(issue.pointer, issue.message, issue.offset) for issue in caught.value.issues]
+    found = [(issue.pointer, issue.mistake.message, issue.mistake.offset) for issue in caught.value.issues]
     assert found == [(("a", 1), "there is no function f()", 3), (("b", "c"), "'b' is not expected here", 5)]
 
 

@@ -98,7 +98,7 @@ def test_a_template_may_be_one_expression() -> None:
 def test_a_template_reports_all_its_mistakes() -> None:
     with pytest.raises(TemplateSyntaxError) as caught:
         LANGUAGE.template({"a": ["{% $limit %}", "{%  phone %}"], "b": {"c": "{% 1 + %}"}}, "Output")
-    assert [(issue.pointer, issue.message, issue.offset) for issue in caught.value.issues] == [
+    assert [(issue.pointer, issue.mistake.message, issue.mistake.offset) for issue in caught.value.issues] == [
         (("a", 1), "Reference to 'phone' at the top level is not supported.", 4),
         (("b", "c"), "Unexpected end of expression", 6),
     ]

@@ -57,10 +57,13 @@ def test_a_call_answers_what_the_case_says(case, make_scope) -> None:
             call(case["call"])
         (issue,) = caught.value.issues
         assert (
-            issue.message == "The value for the field 'a.$' must be a valid JSONPath or a valid intrinsic function call"
+            issue.mistake.message
+            == "The value for the field 'a.$' must be a valid JSONPath or a valid intrinsic function call"
         )
-        assert (issue.hint.startswith(case["says"]), issue.offset) == (True, case["at"]), issue.hint
-        assert case.get("hint", "") in issue.hint
+        assert (issue.mistake.hint.startswith(case["says"]), issue.mistake.offset) == (True, case["at"]), (
+            issue.mistake.hint
+        )
+        assert case.get("hint", "") in issue.mistake.hint
     elif "error" in case:
         with pytest.raises(ExecutionFailure) as failed:
             call(case["call"]).evaluate(case.get("input"), scope)
@@ -77,7 +80,7 @@ def test_a_template_is_filled_as_the_case_says(case, make_scope) -> None:
     if "issues" in case:
         with pytest.raises(TemplateSyntaxError) as caught:
             template(case["template"], "Parameters")
-        assert [[list(issue.pointer), issue.offset] for issue in caught.value.issues] == case["issues"]
+        assert [[list(issue.pointer), issue.mistake.offset] for issue in caught.value.issues] == case["issues"]
         return
     build = template(case["template"], "Parameters").evaluate
     if "cause" in case:

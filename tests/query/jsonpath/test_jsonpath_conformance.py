@@ -118,4 +118,4 @@ def test_illegal_escapes_are_refused_in_aws_words(conformance) -> None:
         (state,) = case["definition"]["States"].values()
         with pytest.raises(TemplateSyntaxError) as caught:
             template(state["Parameters"], "Parameters")
-        assert caught.value.issues[0].message in case["expect"]["error_response"]["message"]
+        assert caught.value.issues[0].mistake.message in case["expect"]["error_response"]["message"]

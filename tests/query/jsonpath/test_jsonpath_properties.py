@@ -58,7 +58,7 @@ def offsets_of_mistakes(compile_text: Callable[[str], object], text: str) -> lis
     except ExpressionSyntaxError as mistake:
         return [mistake.offset]
     except TemplateSyntaxError as mistakes:
-        return [issue.offset for issue in mistakes.issues]
+        return [issue.mistake.offset for issue in mistakes.issues]
     return []
 
 
