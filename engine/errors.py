@@ -151,7 +151,15 @@ class UnsupportedResource(EngineError):
 
 
 class InvalidToken(EngineError):
-    """The task token is unknown, used or expired."""
+    """The task token is none that this store has handed out."""
+
+
+class TaskDoesNotExist(EngineError):
+    """The execution of the task token is not in this store."""
+
+
+class TaskTimedOut(EngineError):
+    """Nothing waits for the task token any more: it was used, or has expired."""
 
 
 class StepRegistrationError(EngineError):

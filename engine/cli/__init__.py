@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "worker": ("engine.cli.worker:worker", "Run every execution of a store that is due, many at once."),
     "resume": ("engine.cli.resume:resume", "Finish executions that an ended process has left."),
     "validate": ("engine.cli.validate:validate", "Find every mistake in flow and rule files."),
+    "send": ("engine.cli.send:send", "Answer a call that waits for its task token."),
     "steps": ("engine.cli.steps:steps", "List the steps that flows can name."),
     "list": ("engine.cli.listing:list_executions", "List executions, the youngest first."),
     "show": ("engine.cli.show:show", "Show what an execution did, state by state."),

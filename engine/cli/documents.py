@@ -54,8 +54,8 @@ def refuse_folder(path: str) -> None:
         raise click.UsageError(f"{path} is a folder; name its files, as in {os.path.join(path, '*.yaml')}")
 
 
-def read_input(given: str | None) -> JSON:
-    """The input of an execution: a file, - for stdin, or JSON text. {} when none is given.
+def read_input(given: str | None, option: str = "--input") -> JSON:
+    """What an option gives, the input of an execution above all: a file, - for stdin, or JSON text. {} when none is given.
 
     Raises DefinitionError with place and caret, InvalidInput when there is no such file.
     """
@@ -64,10 +64,10 @@ def read_input(given: str | None) -> JSON:
     if given == "-":
         return read_text(sys.stdin.read(), file="stdin").value
     if given.lstrip().startswith(JSON_BEGINS):
-        return read_text(given, file="--input").value
+        return read_text(given, file=option).value
     if not os.path.exists(given):
         raise InvalidInput(
-            f"--input: there is no file {given!r}; give a file, - for stdin, or JSON text as '{{\"a\": 1}}'"
+            f"{option}: there is no file {given!r}; give a file, - for stdin, or JSON text as '{{\"a\": 1}}'"
         )
     refuse_folder(given)
     return read_document(Path(given)).value

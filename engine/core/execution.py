@@ -219,12 +219,16 @@ class Frame:
         return new
 
 
+LATER: Final[dict[str, JSON]] = {"secret": ""}
+"""Fields that older snapshots do not have, with the value that says the same."""
+
+
 class Execution:
     """One run. Treat as immutable; its owner calls `Decision.apply`.
 
     `events` is the id of the latest history event; `sequence` the latest token; `deadline` and the times are seconds
     since the epoch; `runs` counts the processes that have taken it up; `express`: of an Express
-    workflow. `frames` maps paths to frames.
+    workflow. `secret` is what its task tokens are signed with, "" for plain ones. `frames` maps paths to frames.
     """
 
     __slots__ = (
@@ -240,6 +244,7 @@ class Execution:
         "name",
         "output",
         "runs",
+        "secret",
         "sequence",
         "started",
         "status",
@@ -255,6 +260,7 @@ class Execution:
         history_limit: int = DEFAULT_HISTORY_LIMIT,
         runs: int = 0,
         express: bool = False,
+        secret: str = "",
     ) -> None:
         self.name = name
         self.machine_id = machine_id
@@ -271,6 +277,7 @@ class Execution:
         self.history_limit = history_limit
         self.runs = runs
         self.express = express
+        self.secret = secret
         self.frames: dict[str, Frame] = {}
 
     def copy(self) -> Execution:
@@ -291,6 +298,7 @@ class Execution:
         new.history_limit = self.history_limit
         new.runs = self.runs
         new.express = self.express
+        new.secret = self.secret
         new.frames = self.frames
         return new
 
@@ -305,7 +313,7 @@ class Execution:
         new = cls.__new__(cls)
         for name in cls.__slots__:
             if name != "frames":
-                setattr(new, name, header[name])
+                setattr(new, name, header[name] if name in header else LATER[name])
         loaded = (Frame.from_json(frame) for frame in frames)
         new.frames = {frame.path: frame for frame in loaded}
         return new

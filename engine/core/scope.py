@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from engine.core.execution import Execution, Frame
+from engine.core.tokens import task_token
 from engine.query import UNSET
 from engine.states.moments import format_timestamp
 from engine.values import JSON
@@ -101,7 +102,7 @@ class StateScope:
         if item is not None:
             context["Map"] = {"Item": _item(*item)}
         if frame.token:
-            context["Task"] = {"Token": f"{execution.name}:{frame.path}#{frame.token}"}
+            context["Task"] = {"Token": task_token(execution, f"{frame.path}#{frame.token}")}
         return context
 
     def _own_item(self) -> tuple[int, JSON, bool] | None:

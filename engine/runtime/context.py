@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 from engine.core.events import ScheduleTask
+from engine.core.execution import Execution
+from engine.core.tokens import task_token
 from engine.runtime.clock import Clock
 from engine.step import Connection
 from engine.stores import Store
@@ -36,7 +38,7 @@ class EngineHost:
 
 
 class CallContext:
-    """The StepContext of one call. See `engine.step.StepContext`."""
+    """The StepContext of one call. See `engine.step.StepContext`. `running`: the execution, as it was committed."""
 
     __slots__ = (
         "_beat",
@@ -47,17 +49,21 @@ class CallContext:
         "deadline",
         "execution",
         "notes",
+        "running",
         "settings",
         "state",
     )
 
-    def __init__(self, host: EngineHost, execution: str, command: ScheduleTask, beat: Callable[[str], None]) -> None:
+    def __init__(
+        self, host: EngineHost, execution: Execution, command: ScheduleTask, beat: Callable[[str], None]
+    ) -> None:
         self._host = host
         self._beat = beat
         self._command = command
         self.clock = host.clock
         self.notes: list[str] = []
-        self.execution = execution
+        self.running = execution
+        self.execution = execution.name
         self.state = command.state
         self.attempt = command.attempt
         self.deadline = command.due
@@ -69,7 +75,7 @@ class CallContext:
 
     @property
     def token(self) -> str:
-        return f"{self.execution}:{self._command.token}"
+        return task_token(self.running, self._command.token)
 
     def now(self) -> datetime:
         return self._host.now()

@@ -31,12 +31,12 @@ from engine.runtime.clock import Clock, SystemClock
 from engine.runtime.context import EngineHost
 from engine.runtime.inline import InlineRun, Observer
 from engine.runtime.machines import Definition, Machines, begin, new_name
-from engine.runtime.signals import Sendable, check_waiting, signal_of, split_token, wakes
+from engine.runtime.signals import Sendable, accepted, signal_of
 from engine.runtime.simulate import Outcome
 from engine.states.moments import format_timestamp
 from engine.step import StepRegistry
 from engine.stores import Start, Store, Stored, Summary, open_store
-from engine.values import JSON, check_json
+from engine.values import JSON, MAX_PAYLOAD_BYTES, check_json, exceeds
 
 Events = list[HistoryEvent]
 STOP_PATIENCE = 5.0
@@ -133,7 +133,17 @@ class Engine:
     def stop(self, name: str, *, error: str | None = None, cause: str | None = None) -> Outcome:
         """End an execution as ABORTED. The process that runs it, if one does, is told and waited for a moment; the
         outcome's status is RUNNING when it has not answered yet. Raises ExecutionNotFound."""
-        return self._send(name, ExecutionStopped(self.host.clock.now(), error, cause), drive=False)
+        known = self._store.load(name).execution
+        if known.status != RUNNING:
+            return self._outcome(known)
+        event = ExecutionStopped(self.host.clock.now(), error, cause)
+        try:
+            run = self._driver(self._store.take(name))
+        except ExecutionBusy:
+            self._store.post(name, signal_of(event))
+            return self._told(name, event)
+        run.feed(event)
+        return self._outcome(run.execution)
 
     def _create(self, machine: StateMachine, input: JSON, name: str, *, owned: bool) -> tuple[Stored, Decision] | None:
         """Write a new execution with its first decision; None when the very same one exists already."""
@@ -171,45 +181,48 @@ class Engine:
 
     # -- callbacks -------------------------------------------------------------------------------------------------
 
-    def send_task_success(self, token: str, output: JSON) -> Outcome:
-        """The result of a `.waitForTaskToken` call. The execution is driven on, here or by the process that runs it.
+    def send_task_success(self, token: str, output: JSON, *, drive: bool = True) -> Outcome:
+        """The result of a `.waitForTaskToken` call or an activity.
 
-        Raises InvalidToken, InvalidInput.
+        The execution is driven on, here or by the process that runs it; with `drive=False` the result is left durably
+        for the process that runs it, or for the next that will. A second answer changes nothing.
+
+        Raises InvalidToken, TaskDoesNotExist, TaskTimedOut (it was answered before, or has timed out), InvalidInput.
         """
         problem = check_json(output)
+        if problem is None and exceeds(output):
+            problem = f"it is larger than {MAX_PAYLOAD_BYTES} bytes"
         if problem is not None:
             raise InvalidInput(f"the output is not acceptable: {problem}")
-        name, inner = split_token(token)
-        return self._send(name, TaskSucceeded(inner, output, self.host.clock.now()))
+        name, inner, _ = accepted(self._store, token)
+        return self._send(name, TaskSucceeded(inner, output, self.host.clock.now()), drive=drive)
 
-    def send_task_failure(self, token: str, error: str | None = None, cause: str | None = None) -> Outcome:
-        """A `.waitForTaskToken` call failed. It is driven on as by send_task_success. Raises InvalidToken."""
-        name, inner = split_token(token)
-        return self._send(name, TaskFailed(inner, error, cause, self.host.clock.now()))
+    def send_task_failure(
+        self, token: str, error: str | None = None, cause: str | None = None, *, drive: bool = True
+    ) -> Outcome:
+        """A `.waitForTaskToken` call or an activity failed. `drive` and errors as of send_task_success."""
+        name, inner, _ = accepted(self._store, token)
+        return self._send(name, TaskFailed(inner, error, cause, self.host.clock.now()), drive=drive)
 
     def send_task_heartbeat(self, token: str) -> Outcome:
-        """A `.waitForTaskToken` call goes on. Raises InvalidToken."""
-        name, inner = split_token(token)
+        """The work on a `.waitForTaskToken` call or an activity goes on: restarts HeartbeatSeconds.
+
+        Raises InvalidToken, TaskDoesNotExist, TaskTimedOut.
+        """
+        name, inner, _ = accepted(self._store, token)
         return self._send(name, TaskHeartbeat(inner, self.host.clock.now()), drive=False)
 
-    def _send(self, name: str, event: Sendable, *, drive: bool = True) -> Outcome:
-        """Let an event happen to an execution: here if it is free, else through the process that runs it."""
-        known = self._store.load(name).execution
-        if not isinstance(event, ExecutionStopped):
-            check_waiting(known, event.token)
-        elif known.status != RUNNING:
-            return self._outcome(known)
+    def _send(self, name: str, event: Sendable, *, drive: bool) -> Outcome:
+        """Let an event happen to an execution: here if it is free and to be driven, else through whoever runs it."""
+        if not drive:
+            self._store.post(name, signal_of(event))
+            return self._outcome(self._store.load(name).execution)
         try:
             stored = self._store.take(name)
         except ExecutionBusy:
             self._store.post(name, signal_of(event))
             return self._told(name, event)
         run = self._driver(stored)
-        if not drive:
-            run.feed(event)
-            if run.execution.status == RUNNING:
-                run.release(wakes(run.execution))
-            return self._outcome(run.execution)
 
         def begin() -> None:
             run.resume()

@@ -96,7 +96,7 @@ class InlineRun:
         if not self.host.store.changed():
             return
         for signal in self.host.store.signals():
-            if signal.key == self.key:
+            if signal.key == self.key and self.execution.status == RUNNING:
                 self.feed(event_of(signal.event, self.host.clock.now()), (signal.id,))
 
     def release(self, wakes: float | None) -> None:
@@ -194,7 +194,7 @@ class InlineRun:
 
     def context(self, host: EngineHost, command: ScheduleTask) -> CallContext:
         """What the step of a call gets to know."""
-        return CallContext(host, self.execution.name, command, self.beat)
+        return CallContext(host, self.execution, command, self.beat)
 
     def make_transactional(self, step: Step, command: ScheduleTask, context: CallContext) -> None:
         """The step's writes, its result and what follows from it become durable in one commit, or none of them."""

@@ -87,7 +87,7 @@ def begin(
     if problem is not None:
         raise InvalidInput(f"the input is not acceptable: {problem}")
     flow = Path(machine.file).stem if machine.file else "flow"
-    fresh = Execution(name, given, machine_id=flow, history_limit=limit, runs=runs)
+    fresh = Execution(name, given, machine_id=flow, history_limit=limit, runs=runs, secret=new_secret())
     return decide(machine, fresh, ExecutionStarted(now))
 
 
@@ -99,6 +99,11 @@ def new_name() -> str:
 @lru_cache(maxsize=1)
 def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y%m%d-%H%M%S")
+
+
+def new_secret() -> str:
+    """What the tokens of one execution are signed with: 128 bits that nobody can guess."""
+    return secrets.token_urlsafe(16)
 
 
 def _check_name(name: str) -> None:

@@ -108,7 +108,7 @@ class Calls:
     def make_within(self, held: Held, command: ScheduleTask) -> list[Event]:
         """Make a transactional call. What it wrote is undone when it fails."""
         step = self.steps.get(command.resource.name)
-        context = CallContext(self.host, held.execution.name, command, self._beat(held))
+        context = CallContext(self.host, held.execution, command, self._beat(held))
         try:
             with self.host.store.transaction():
                 return invoke(step, command, context, self.steps.schemas)
@@ -140,7 +140,7 @@ class Calls:
         self.pool.submit(job)
 
     def _attempt(self, step: Step, held: Held, command: ScheduleTask) -> list[Any]:
-        context = CallContext(self.aside, held.execution.name, command, self._beat(held))
+        context = CallContext(self.aside, held.execution, command, self._beat(held))
         try:
             return invoke(step, command, context, self.steps.schemas)
         except Declined as failure:
@@ -149,7 +149,7 @@ class Calls:
             return [problem]
 
     async def _attempt_async(self, step: Step, held: Held, command: ScheduleTask) -> None:
-        context = CallContext(self.aside, held.execution.name, command, self._beat(held))
+        context = CallContext(self.aside, held.execution, command, self._beat(held))
         try:
             events: list[Any] = await invoke_async(step, command, context, self.steps.schemas)
         except Declined as failure:

@@ -1,15 +1,14 @@
-"""What somebody wants of an execution that another process runs, on its way through the store: an event as JSON.
-
-A task token is `<execution>:<path>#<number>`.
-"""
+"""What somebody wants of an execution that another process runs, on its way through the store: an event as JSON."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from engine.core.events import ExecutionStopped, TaskFailed, TaskHeartbeat, TaskSucceeded
-from engine.core.execution import RETRY, TASK, TIMER, Execution
-from engine.errors import InvalidToken
+from engine.core.execution import RUNNING, TASK, Execution
+from engine.core.tokens import TaskToken, genuine, read_token
+from engine.errors import ExecutionNotFound, InvalidToken, TaskDoesNotExist, TaskTimedOut
+from engine.stores import Store
 from engine.values import JSON
 
 Sendable = TaskSucceeded | TaskFailed | TaskHeartbeat | ExecutionStopped
@@ -35,29 +34,36 @@ def event_of(signal: dict[str, JSON], now: float) -> Sendable:
     return event
 
 
-def split_token(token: str) -> tuple[str, str]:
-    """The execution's name and the rest of a task token. Raises InvalidToken."""
-    name, _, inner = token.rpartition(":")
-    if not name or "#" not in inner:
-        raise InvalidToken(f"{token!r} is no task token")
-    return name, inner
+def accepted(store: Store, token: str) -> TaskToken:
+    """The parts of a token that something waits for.
+
+    Raises InvalidToken, TaskDoesNotExist, TaskTimedOut. None of them tells a stranger anything about the execution.
+    """
+    parts = read_token(token)
+    if parts is None:
+        raise InvalidToken("this is no task token; send back the whole of what the call handed out")
+    try:
+        execution = store.load(parts.name).execution
+    except ExecutionNotFound:
+        text = f"no execution {parts.name!r} is in {store.url}; is this the store that it was started in (--store)?"
+        raise TaskDoesNotExist(text) from None
+    if not genuine(execution, parts):
+        raise InvalidToken("this task token was not made here; send back the whole of what the call handed out")
+    if execution.status != RUNNING:
+        raise TaskTimedOut(
+            f"nothing waits for this task token any more: execution {parts.name} has ended as {execution.status}; "
+            f"see: engine show {parts.name}"
+        )
+    if not _waits(execution, parts.inner):
+        raise TaskTimedOut(
+            "nothing waits for this task token any more: its call was answered before, or has timed out; "
+            f"see: engine show {parts.name}"
+        )
+    return parts
 
 
-def wakes(execution: Execution) -> float | None:
-    """When the execution needs somebody to run it: at once (0) for a call that is to be made, at its earliest timer, or
-    never (None) before a callback comes."""
-    moments = [] if execution.deadline is None else [execution.deadline]
-    for frame in execution.frames.values():
-        if frame.wait == TASK and "submitted" not in frame.call:
-            return 0.0
-        if frame.wait in (TASK, TIMER, RETRY) and frame.wakes is not None:
-            moments.append(frame.wakes)
-    return min(moments, default=None)
-
-
-def check_waiting(execution: Execution, inner: str) -> None:
-    """Raises InvalidToken when nothing in the execution waits for that token."""
+def _waits(execution: Execution, inner: str) -> bool:
+    """Whether that call of the execution is out."""
     path, _, number = inner.partition("#")
     frame = execution.frames.get(path)
-    if frame is None or frame.wait != TASK or str(frame.token) != number:
-        raise InvalidToken(f"nothing waits for the token {execution.name}:{inner} (any more)")
+    return frame is not None and frame.wait == TASK and str(frame.token) == number

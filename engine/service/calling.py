@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.core.events import Event, ScheduleTask, TaskFailed, TaskSubmitted, TaskSucceeded
+from engine.core.execution import Execution
 from engine.errors import StoreUnavailable
 from engine.runtime.calls import Declined, invoke
 from engine.runtime.clock import Clock
@@ -38,7 +39,7 @@ class Resources:
         if resource.scheme != "step" or resource.name not in self.steps:
             cause = f"The resource {resource.uri} cannot be called here."
             return [TaskFailed(command.token, "States.Runtime", cause, now, now)]
-        context: Any = CallContext(self.host, execution, command, beat)  # type: ignore[arg-type]
+        context: Any = CallContext(self.host, Execution(execution, None), command, beat)  # type: ignore[arg-type]
         try:
             return invoke(self.steps.get(resource.name), command, context, self.steps.schemas)
         except Declined as declined:

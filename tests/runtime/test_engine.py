@@ -23,6 +23,8 @@ from engine.errors import (
     StepRegistrationError,
     StoreTooNew,
     StoreUnavailable,
+    TaskDoesNotExist,
+    TaskTimedOut,
     UnknownStep,
     UnsupportedResource,
 )
@@ -291,7 +293,7 @@ def test_a_call_that_waits_for_its_token_goes_on_with_it() -> None:
         assert engine.describe("x")["waiting"][0]["for"] == "TASK"
         assert engine.resume("x").status == "RUNNING", "a callback that is out is not asked for again"
         assert engine.send_task_success(tokens[0], {"yes": 1}).output == {"yes": 1}
-        with pytest.raises(InvalidToken):
+        with pytest.raises(TaskTimedOut, match="has ended as SUCCEEDED"):
             engine.send_task_success(tokens[0], {})
         kinds = [event["type"] for event in engine.history("x")]
     assert len(tokens) == 1
@@ -302,9 +304,13 @@ def test_a_token_can_bring_a_failure_and_a_wrong_one_nothing() -> None:
     tokens = []
     with Engine("memory:", steps={"work": lambda payload, ctx: tokens.append(ctx.token)}) as engine:
         engine.run(one("step:work.waitForTaskToken"), name="x")
-        for wrong in ("", "x", "x:0#99", "x:0.1#1"):
+        _, path, number, code = tokens[0].split("~")
+        forged = "A" * len(code)
+        for wrong in ("", "x", "x:0#1", "x~0~1~", f"x~0~{number}~{forged}", f"x~{path}~99~{code}", f"x~0.1~1~{code}"):
             with pytest.raises(InvalidToken):
                 engine.send_task_failure(wrong)
+        with pytest.raises(TaskDoesNotExist, match="no execution 'y'"):
+            engine.send_task_failure(f"y~{path}~{number}~{code}")
         assert engine.send_task_heartbeat(tokens[0]).status == "RUNNING"
         assert engine.send_task_failure(tokens[0], "No", "never").error == "No"
 

@@ -296,7 +296,7 @@ def test_callbacks_and_stops_reach_an_execution_that_a_worker_owns(tmp_path: Pat
         answered, stopped = worker.submit(flow, name="a"), worker.submit(flow, name="s")
         wait_until(lambda: len(tokens) == 2)
         wait_until(lambda: front.describe("a")["waiting"] and _submitted(front, "a"))
-        assert front.send_task_success(next(t for t in tokens if t.startswith("a:")), "yes").status == "RUNNING"
+        assert front.send_task_success(next(t for t in tokens if t.startswith("a~")), "yes").status == "RUNNING"
         assert front.stop("s", error="Enough").error == "Enough"
         assert stopped.result(PATIENCE).status == "ABORTED"
         held.set()
