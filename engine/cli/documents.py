@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from engine.step import StepRegistry
 from engine.values import JSON
 
 JSON_BEGINS: Final = ("{", "[", '"')
+JSON_SCALAR: Final = re.compile(r"true|false|null|-?[0-9]+(\.[0-9]+)?")
 
 
 def read_flow(path: str, registry: StepRegistry) -> tuple[StateMachine, list[Problem]]:
@@ -55,7 +57,7 @@ def refuse_folder(path: str) -> None:
 
 
 def read_input(given: str | None, option: str = "--input") -> JSON:
-    """What an option gives, the input of an execution above all: a file, - for stdin, or JSON text. {} when none is given.
+    """What an option gives, an input above all: a file, - for stdin, or JSON text. {} when none is given.
 
     Raises DefinitionError with place and caret, InvalidInput when there is no such file.
     """
@@ -63,7 +65,7 @@ def read_input(given: str | None, option: str = "--input") -> JSON:
         return {}
     if given == "-":
         return read_text(sys.stdin.read(), file="stdin").value
-    if given.lstrip().startswith(JSON_BEGINS):
+    if given.lstrip().startswith(JSON_BEGINS) or (JSON_SCALAR.fullmatch(given) and not os.path.exists(given)):
         return read_text(given, file=option).value
     if not os.path.exists(given):
         raise InvalidInput(
