@@ -7,19 +7,23 @@ INSERT INTO definitions (hash, source, file, created_at) VALUES (%s, %s, %s, %s)
 SELECT source, file FROM definitions WHERE hash = %s;
 
 -- name: start
+-- Keys are drawn first, so that the history of what is made is found by them and not by comparing names.
 WITH given AS (
-    SELECT * FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
+    SELECT nextval(pg_get_serial_sequence('executions', 'id')) AS id, g.*
+    FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
         AS g (name, flow, status, owner, wakes_at, state, events, sequence, runs, started_at, stopped_at, error,
             definition, header, cause, frame, input, output, first_id, history)
 ), made AS (
-    INSERT INTO executions (name, flow, status, version, owner, wakes_at, state, events, sequence, runs, started_at,
+    INSERT INTO executions (id, name, flow, status, version, owner, wakes_at, state, events, sequence, runs, started_at,
         stopped_at, error, definition, header, cause, frame, input, output)
-    SELECT name, flow, status, 1, owner, wakes_at, state, events, sequence, runs, started_at, stopped_at, error,
+    OVERRIDING SYSTEM VALUE
+    SELECT id, name, flow, status, 1, owner, wakes_at, state, events, sequence, runs, started_at, stopped_at, error,
         definition, header, cause, frame, input, output
     FROM given WHERE owner IS NULL OR EXISTS (SELECT FROM owners o WHERE o.id = given.owner)
     ON CONFLICT (name) DO NOTHING RETURNING id, name
 ), told AS (
-    INSERT INTO history (execution, first_id, events) SELECT m.id, g.first_id, g.history FROM made m JOIN given g USING (name)
+    INSERT INTO history (execution, first_id, events)
+    SELECT id, first_id, history FROM given WHERE id = ANY(ARRAY(SELECT id FROM made))
 )
 SELECT name, id FROM made;
 
@@ -27,6 +31,7 @@ SELECT name, id FROM made;
 SELECT name, input FROM executions WHERE name = ANY(%b);
 
 -- name: commit
+-- IS NOT DISTINCT FROM keeps the planner from reading everything that the owner has: rows are found by their keys.
 WITH given AS (
     SELECT * FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
         AS g (id, version, kept, wakes_at, status, state, events, sequence, runs, stopped_at, error, cause, frame, output,
@@ -39,11 +44,11 @@ WITH given AS (
         owner = CASE WHEN g.kept = 1 THEN e.owner END,
         wakes_at = CASE WHEN g.kept = 1 THEN e.wakes_at WHEN g.status <> 'RUNNING' THEN NULL
             WHEN e.wakes_at = 0 THEN 0 ELSE g.wakes_at END
-    FROM given g WHERE e.id = g.id AND e.version = g.version AND e.owner = %s
-    RETURNING e.id
+    FROM given g WHERE e.id = g.id AND e.version = g.version AND e.owner IS NOT DISTINCT FROM %s
+    RETURNING e.id, g.first_id, g.history
 ), told AS (
     INSERT INTO history (execution, first_id, events)
-    SELECT g.id, g.first_id, g.history FROM given g JOIN changed c USING (id) WHERE g.history IS NOT NULL
+    SELECT id, first_id, history FROM changed WHERE history IS NOT NULL
 )
 SELECT id FROM changed;
 

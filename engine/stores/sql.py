@@ -32,7 +32,8 @@ class Migration(NamedTuple):
 def statements(database: str) -> dict[str, str]:
     """The statements of `<database>.sql`, by the name in the comment `-- name: …` above each."""
     parts = NAMED.split((HERE / f"{database}.sql").read_text(encoding="utf-8"))
-    return {name: text.strip().removesuffix(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    found = zip(parts[1::2], parts[2::2], strict=True)
+    return {name: COMMENT.sub("", text).strip().removesuffix(";") for name, text in found}
 
 
 @cache
