@@ -9,13 +9,14 @@ from engine import StepContext, StepError, step
 from steps.bookings import failures, identifiers, requests
 from steps.bookings.attempts import Attempts
 from steps.bookings.booking import PROVIDER, Booking
+from steps.bookings.lifecycle import lifecycle
 from steps.bookings.moments import later, parse, stamp
+from steps.bookings.owners import member_ref
 from steps.bookings.repository import Repository, out_of_step, repository
 from steps.bookings.resource import render
 from steps.bookings.settings import number
 from steps.bookings.shapes import BOOKING_ID, ERROR, RIDE, STORE_ERRORS, about_a_booking
 
-DEMO_KEY = "demo-member-ref-key"
 OUTBOX_LIMIT = 10_000
 BLOCK_MIN = 90
 LONGEST_RESOLVE_S, SHORTEST_RESOLVE_S = 600.0, 60.0
@@ -98,7 +99,7 @@ def confirm(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     ride = payload["ride"]
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
-        if booking.status != "CONFIRMED" or booking.ride_ref != ride["ride_ref"]:
+        if not _rides(booking, ride["ride_ref"]):
             quote = booking.doc.get("quote")
             price = ride.get("price") or booking.doc["quote"]
             amount, most = price["amount_minor"], booking.max_price_minor
@@ -111,6 +112,19 @@ def confirm(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             booking = repo.transition(booking, "ride_confirmed", **changes)
     ctx.note(f"ride {booking.ride_ref}")
     return render(booking)
+
+
+@step(
+    "booking.current",
+    input=about_a_booking(),
+    output="booking.json",
+    errors={name: STORE_ERRORS[name] for name in ("Db.Unavailable", "Booking.Unknown")},
+    idempotency="natural",
+)
+def current(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """The booking as it is now."""
+    with repository(ctx) as repo:
+        return render(repo.load(payload["booking_id"]))
 
 
 @step(
@@ -177,14 +191,6 @@ def fail(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     return render(booking)
 
 
-def member_ref(member_id: str, ctx: StepContext) -> str:
-    """The member's pseudonym under the deployment's key; a demonstration key, with a warning, when none is set."""
-    key = ctx.settings.get("MEMBER_REF_KEY")
-    if not key:
-        ctx.log("MEMBER_REF_KEY is not set: member references are made with the demonstration key", warning=True)
-    return identifiers.member_ref(member_id, key or DEMO_KEY)
-
-
 def _valid(payload: Any) -> dict[str, Any]:
     """The normalised request. Raises StepError Booking.InvalidRequest; the cause repeats no value of the request."""
     wrong = []
@@ -209,6 +215,11 @@ def _resolve_by(booking: Booking, now: str) -> str:
     half = (parse(booking.pickup_time) - parse(now)).total_seconds() / 2
     wait = max(SHORTEST_RESOLVE_S, min(LONGEST_RESOLVE_S, half))
     return stamp(parse(now) + timedelta(seconds=wait))
+
+
+def _rides(booking: Booking, ride_ref: str) -> bool:
+    """Whether the booking is confirmed with that ride, by a message of the taxi company for example, or beyond that."""
+    return booking.status in lifecycle().needs_ride and booking.ride_ref == ride_ref
 
 
 def _with_ride(booking: Booking, ride: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from engine import StepContext, StepError, step
 from steps.bookings.attempts import Attempts
 from steps.bookings.booking import Booking
+from steps.bookings.lifecycle import lifecycle
 from steps.bookings.moments import parse
 from steps.bookings.repository import out_of_step, repository
 from steps.bookings.shapes import RIDE, STORE_ERRORS, about_a_booking
@@ -80,6 +81,8 @@ def reconcile(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 def look(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """Look once whether the ride is decided. The waiting is the flow's Retry: timers, not a process that sleeps."""
     booking, _ = rides.stored(payload["booking_id"], ctx)
+    if booking.status in lifecycle().needs_ride:
+        return _confirmed(booking)
     if booking.status != "PENDING_CONFIRMATION":
         raise out_of_step(booking, f"a booking that is {booking.status} awaits nothing")
     ride = None
@@ -157,6 +160,14 @@ def _next_create(booking: Booking, ends: float, ctx: StepContext) -> str:
         if ctx.now().timestamp() + CREATE_S > ends:
             raise StepError("Taxi.StillUnknown", "no time is left to repeat the create")
         return attempts.begin_create()
+
+
+def _confirmed(booking: Booking) -> dict[str, Any]:
+    """The ride of a booking that a message of the taxi company has confirmed meanwhile."""
+    ride = booking.doc.get("ride") or {}
+    price = {"amount_minor": booking.price_minor, "currency": booking.price_currency}
+    known = {"ride_ref": booking.ride_ref, "status": ride.get("status") or "CONFIRMED", "price": price}
+    return known if ride.get("sequence") is None else {**known, "sequence": ride["sequence"]}
 
 
 def _explain(booking: Booking, resolution: str, ctx: StepContext) -> None:

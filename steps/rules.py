@@ -23,6 +23,7 @@ KEEP = (("airport", "timezone", "airport_timezone"), ("area", "name", "dropoff_a
     input=about_a_booking(
         phase={"type": "string", "maxLength": 40},
         context={"type": "object"},
+        rules={"type": ["string", "null"], "pattern": "^[a-z_]{1,40}$"},
         quote={"type": ["object", "null"]},
     ),
     output={"type": "object", "required": ["passed", "failed", "skipped"]},
@@ -34,8 +35,12 @@ KEEP = (("airport", "timezone", "airport_timezone"), ("area", "name", "dropoff_a
     idempotency="natural",
 )
 def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
-    """Evaluate one phase of the rules and store the decision record with the booking. All rules of a phase are told."""
-    rules = _rules(place(ctx.settings, "RULES_FILE", RULES_FILE))
+    """Evaluate one phase of the rules and store the decision record with the booking. All rules of a phase are told.
+
+    `rules` names another file beside the one of the booking: `cancel` is cancel.yaml.
+    """
+    file = place(ctx.settings, "RULES_FILE", RULES_FILE)
+    rules = _rules(file.with_name(f"{payload['rules']}.yaml") if payload.get("rules") else file)
     if payload["phase"] not in rules.rules_of:
         raise StepError("Rules.Unavailable", f"the rules have no phase {payload['phase']}")
     with repository(ctx) as repo:
@@ -45,7 +50,8 @@ def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         decision = rules.evaluate(payload["phase"], context, stamp(ctx.now()))
         doc = {**booking.doc, "decisions": {**booking.doc.get("decisions", {}), decision.phase: decision.to_json()}}
         for thing, field, name in KEEP:
-            doc[name] = (context.get(thing) or {}).get(field)
+            if thing in context:
+                doc[name] = (context[thing] or {}).get(field)
         block = decision.params.get("trip_block_min", rules.params.get("trip_block_min"))
         end = later(booking.pickup_time, 60 * block) if isinstance(block, int | float) else booking.window_end
         repo.update(booking, doc=doc, window_end=end)

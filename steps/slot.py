@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine import StepContext, StepError, step
-from steps.bookings.repository import repository
+from steps.bookings.repository import out_of_step, repository
 from steps.bookings.shapes import STORE_ERRORS, about_a_booking
 from steps.bookings.sql import statements
 
@@ -45,6 +45,8 @@ def reserve(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     sql, tier, usage = statements("queries.sql"), payload["tier"], payload["usage"]
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
+        if booking.status != "REQUESTED":
+            raise out_of_step(booking, f"a booking that is {booking.status} reserves nothing")
         mine = {"booking_id": booking.booking_id, "member_ref": booking.member_ref}
         window = {"starts_at": booking.pickup_time, "ends_at": booking.window_end}
         if not sql["lock_member"].rows(repo.db, member_ref=booking.member_ref)[0]["locked"]:

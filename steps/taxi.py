@@ -80,18 +80,12 @@ def cancel(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """Cancel the ride by its id when it is known, and by reference while a create is unexplained; keep watching."""
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
-        attempts = Attempts(repo, booking).all("CREATE")
-    known = {ref for ref in (booking.ride_ref, *(attempt.ride_ref for attempt in attempts)) if ref}
-    cancelled = len(known)
-    for ride_ref in sorted(known):
+    known, references = rides.left_behind(booking, ctx)
+    for ride_ref in known:
         rides.cancel_ride(ride_ref, payload["reason"], ctx)
-    for reference in sorted({attempt.client_reference for attempt in attempts if attempt.unexplained}):
+    cancelled = len(known)
+    for reference in references:
         cancelled += rides.cancel_reference(booking, reference, payload["reason"], ctx)
-    with repository(ctx) as repo:
-        rows = Attempts(repo, booking)
-        resolution = "CANCELLED" if cancelled else "ABSENT"
-        rows.resolve(resolution)
-        rows.record("CANCEL", "OK", resolution=resolution)
-        rows.watch()
+    rides.note_cancelled(booking, cancelled, ctx)
     ctx.note(f"{cancelled} cancelled")
     return {"cancelled": cancelled}

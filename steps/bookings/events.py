@@ -45,6 +45,8 @@ def envelope(
 
 def _data(booking: Booking, name: str, previous: str | None, event_id: str, now: str) -> dict[str, Any]:
     kind = _kinds()[name]
+    if "unless_by_member" in kind and (booking.doc.get("cancellation") or {}).get("by") != "MEMBER":
+        kind = {**kind, **kind["unless_by_member"]}
     data: dict[str, Any] = {
         "booking_id": booking.booking_id,
         "reference": booking.reference,

@@ -81,8 +81,8 @@ def _ride(booking: Booking) -> dict[str, Any] | None:
         "ride_ref": booking.ride_ref,
         "status": ride.get("status"),
         "free_waiting_min": (booking.doc.get("quote") or {}).get("free_waiting_min"),
-        "driver": None,
-        "vehicle": None,
+        "driver": ride.get("driver"),
+        "vehicle": ride.get("vehicle"),
     }
 
 

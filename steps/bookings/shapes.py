@@ -11,6 +11,14 @@ ERROR: Shape = {
     "type": ["object", "null"],
     "properties": {"Error": {"type": ["string", "null"]}, "Cause": {"type": ["string", "null"]}},
 }
+MONEY: Shape = {
+    "type": "object",
+    "required": ["amount_minor", "currency"],
+    "properties": {
+        "amount_minor": {"type": "integer", "minimum": 0},
+        "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+    },
+}
 QUOTE: Shape = {
     "type": "object",
     "required": ["quote_id", "amount_minor", "currency", "price_type", "expires_at", "vehicle_class"],

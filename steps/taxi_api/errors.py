@@ -2,7 +2,8 @@
 
 Every failure of a call becomes one `StepError` whose name says what may have happened:
 
-* certainly nothing: Taxi.NotSent, Taxi.Throttled, Taxi.Refused, Taxi.NoVehicles, Taxi.QuoteExpired, Taxi.PriceChanged
+* certainly nothing: Taxi.NotSent, Taxi.Throttled, Taxi.Refused, Taxi.NoVehicles, Taxi.QuoteExpired, Taxi.PriceChanged,
+  Taxi.NotFound, Taxi.TooLate, Taxi.FeeChanged, Taxi.StaleState
 * perhaps something: Taxi.Ambiguous, Taxi.BadResponse
 * certainly something: Taxi.DuplicateReference
 """
@@ -28,6 +29,9 @@ ERRORS = {
     "Taxi.PriceChanged": "the price has changed",
     "Taxi.DuplicateReference": "a ride with this reference exists already",
     "Taxi.NotFound": "the taxi company does not know that ride",
+    "Taxi.TooLate": "the ride has come too far for that",
+    "Taxi.FeeChanged": "cancelling costs more than was accepted",
+    "Taxi.StaleState": "the ride has changed since it was read",
 }
 """Every error of the client, for the steps that declare them."""
 
@@ -40,6 +44,10 @@ BY_CODE = {
     "price_changed": "Taxi.PriceChanged",
     "duplicate_client_reference": "Taxi.DuplicateReference",
     "ride_not_found": "Taxi.NotFound",
+    "ride_in_progress": "Taxi.TooLate",
+    "too_late": "Taxi.TooLate",
+    "fee_changed": "Taxi.FeeChanged",
+    "stale_state": "Taxi.StaleState",
 }
 """The supplier's problem codes that mean more than their status."""
 

@@ -13,7 +13,7 @@ from steps.bookings.identifiers import create_key
 from steps.bookings.moments import parse
 from steps.taxi_api.client import Call, TaxiClient
 
-QUOTE_S, CREATE_S, READ_S, CANCEL_S = 4.0, 8.0, 3.0, 5.0
+QUOTE_S, CREATE_S, READ_S, CANCEL_S, TRACK_S = 4.0, 8.0, 3.0, 5.0, 2.0
 
 
 class Taxi:
@@ -45,9 +45,21 @@ class Taxi:
         """GET /rides/{ride_id}. Raises Taxi.NotFound."""
         return self._call("GET", f"/rides/{quoted(ride_id, safe='')}", "ride", READ_S)
 
-    def cancel(self, ride_id: str, reason: str) -> None:
-        """PUT /rides/{ride_id}/cancellation; repeating it is harmless."""
-        self._call("PUT", f"/rides/{quoted(ride_id, safe='')}/cancellation", "ride", CANCEL_S, body={"reason": reason})
+    def cancellation_fee(self, ride_id: str) -> dict[str, Any]:
+        """GET /rides/{ride_id}/cancellation: `{fee, valid_until?}` of cancelling now; changes nothing."""
+        return self._call("GET", f"/rides/{quoted(ride_id, safe='')}/cancellation", "fee", READ_S)
+
+    def cancel(self, ride_id: str, reason: str, max_fee: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """PUT /rides/{ride_id}/cancellation at no more than `max_fee`; repeating it is harmless.
+
+        Raises Taxi.FeeChanged, Taxi.TooLate.
+        """
+        body = {"reason": reason, **({"max_fee": max_fee} if max_fee is not None else {})}
+        return self._call("PUT", f"/rides/{quoted(ride_id, safe='')}/cancellation", "ride", CANCEL_S, body=body)
+
+    def track(self, ride_id: str) -> dict[str, Any]:
+        """GET /rides/{ride_id}/tracking: `{status, updated_at, position?, heading_deg?, eta?}`."""
+        return self._call("GET", f"/rides/{quoted(ride_id, safe='')}/tracking", "tracking", TRACK_S)
 
     def cancel_reference(self, reference: str) -> list[str]:
         """PUT /references/{reference}/cancellation: cancels its rides and refuses later ones."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from engine import StepContext, StepError
@@ -32,6 +33,9 @@ OUTCOMES = {
     "Taxi.NoVehicles": "REFUSED",
     "Taxi.QuoteExpired": "REFUSED",
     "Taxi.PriceChanged": "REFUSED",
+    "Taxi.TooLate": "REFUSED",
+    "Taxi.FeeChanged": "REFUSED",
+    "Taxi.StaleState": "REFUSED",
 }
 """What an error proves about a create; every other one proves nothing."""
 
@@ -122,16 +126,25 @@ def proven_absent(booking: Booking, ctx: StepContext) -> bool:
     return len(after) >= 2 and after[-1].started_at >= later(last, delay + lag)
 
 
-def cancel_ride(ride_ref: str, reason: str, ctx: StepContext) -> None:
-    """Cancel one ride. A ride that has fallen through or is not known counts as cancelled."""
+def cancel_ride(
+    ride_ref: str, reason: str, ctx: StepContext, max_fee: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """Cancel one ride; answer what became of it, None when nobody knows it.
+
+    A ride that has fallen through or is not known counts as cancelled. Raises Taxi.TooLate when it takes place, or did.
+    """
     taxi = Taxi(ctx)
     try:
-        taxi.cancel(ride_ref, reason)
+        return taxi.cancel(ride_ref, reason, max_fee)
     except StepError as problem:
         if problem.error == "Taxi.NotFound":
-            return
-        if problem.error != "Taxi.Refused" or taxi.get(ride_ref)["status"] not in FELL_THROUGH:
+            return None
+        if problem.error not in ("Taxi.TooLate", "Taxi.Refused"):
             raise
+        ride = taxi.get(ride_ref)
+        if ride["status"] not in FELL_THROUGH:
+            raise
+        return ride
 
 
 def cancel_reference(booking: Booking, reference: str, reason: str, ctx: StepContext) -> int:
@@ -148,3 +161,21 @@ def cancel_reference(booking: Booking, reference: str, reason: str, ctx: StepCon
     if not live and not proven_absent(booking, ctx):
         raise StepError("Taxi.StillUnknown", "no ride is seen, but one may still come")
     return len(live)
+
+
+def left_behind(booking: Booking, ctx: StepContext) -> tuple[list[str], list[str]]:
+    """What a booking may have at the taxi company: rides that are known, and references of creates nobody explained."""
+    with repository(ctx) as repo:
+        attempts = Attempts(repo, booking).all("CREATE")
+    known = {ref for ref in (booking.ride_ref, *(attempt.ride_ref for attempt in attempts)) if ref}
+    return sorted(known), sorted({attempt.client_reference for attempt in attempts if attempt.unexplained})
+
+
+def note_cancelled(booking: Booking, cancelled: int, ctx: StepContext) -> None:
+    """Nothing of the booking is left at the taxi company: explain its creates, and open the orphan watch."""
+    with repository(ctx) as repo:
+        rows = Attempts(repo, booking)
+        resolution = "CANCELLED" if cancelled else "ABSENT"
+        rows.resolve(resolution)
+        rows.record("CANCEL", "OK", resolution=resolution)
+        rows.watch()
