@@ -18,9 +18,11 @@ from engine.core.events import (
     StartTimer,
     TaskFailed,
     TaskHeartbeat,
+    TaskStarted,
     TaskSubmitted,
     TaskSucceeded,
     TimerFired,
+    TimersFired,
 )
 from engine.core.execution import ABORTED, CHILDREN, RETRY, ROOT, RUNNING, TASK, TIMED_OUT, TIMER, Execution, Frame
 from engine.core.matching import TIMEOUT
@@ -130,7 +132,7 @@ def _resource(run: Advance, frame: Frame) -> Resource:
 
 def _note_start(run: Advance, frame: Frame, resource: Resource, started: float | None) -> None:
     """Write that the work began, with the time at which it did; once, also where the first answer was a receipt."""
-    if "submitted" in frame.call:
+    if "submitted" in frame.call or "started" in frame.call:
         return
     details = task_events.started(resource)
     if started is None:
@@ -139,6 +141,13 @@ def _note_start(run: Advance, frame: Frame, resource: Resource, started: float |
         moment, run.time = run.time, started
         run.record(frame, resource.started, details)
         run.time = moment
+
+
+def _started(run: Advance, event: TaskStarted) -> None:
+    frame = _called(run, event.token)
+    if frame is not None and "items" not in frame.call:
+        _note_start(run, frame, _resource(run, frame), None)
+        frame.call = {**frame.call, "started": True}
 
 
 def _heartbeat(run: Advance, event: TaskHeartbeat) -> None:
@@ -194,28 +203,55 @@ def _failed(run: Advance, event: TaskFailed) -> None:
 
 
 def _timer(run: Advance, event: TimerFired) -> None:
-    frame = _waiting(run, event.token)
-    if frame is None:
-        return
-    wakes = frame.wakes
-    if wakes is not None and event.time < wakes:
-        return
+    frame = _due(run, event.token)
+    if frame is not None:
+        _note_timeout(run, frame, event.started)
+        _wake(run, frame)
+
+
+def _timers(run: Advance, event: TimersFired) -> None:
+    """As recorded on AWS, all that timed out at one moment is written before any state fails of it."""
+    for token in event.tokens:
+        frame = _due(run, token)
+        if frame is not None:
+            _note_timeout(run, frame, None)
+    for token in event.tokens:
+        frame = _due(run, token)
+        if frame is not None:
+            _wake(run, frame)
+            run.drain()
+        if run.execution.events > run.execution.history_limit:
+            return
+
+
+def _due(run: Advance, token: str) -> Frame | None:
+    """The frame that waits for this token, if the moment it waits for has come."""
+    frame = _waiting(run, token)
+    return None if frame is None or (frame.wakes is not None and run.time < frame.wakes) else frame
+
+
+def _note_timeout(run: Advance, frame: Frame, started: float | None) -> None:
+    """Write that a call timed out, if it is that for which the frame waits."""
+    if frame.wait == TASK:
+        resource = _resource(run, frame)
+        if started is not None or resource.family != "Activity":  # nobody may have taken up an activity
+            _note_start(run, frame, resource, started)
+        run.record(frame, *task_events.failed(resource, TIMEOUT, None))
+
+
+def _wake(run: Advance, frame: Frame) -> None:
+    """What the frame waited for has come: let its state go on, or fail of the time-out."""
     state = run.find[frame.state]
     if frame.wait == TIMER:
         run.settle(frame, state, frame.output)
-    elif frame.wait == RETRY:
+        return
+    if frame.wait == RETRY:
         frame.wait = frame.due = None
         run.attempt(frame, state)
-        _go_on(run, frame)
     else:
-        heartbeat = (
-            frame.beat is not None and event.time >= frame.beat and (frame.due is None or frame.beat < frame.due)
-        )
-        resource = _resource(run, frame)
-        _note_start(run, frame, resource, event.started)
-        run.record(frame, *task_events.failed(resource, TIMEOUT, None))
-        run.fail(frame, TIMEOUT, None, heartbeat=heartbeat)
-        _go_on(run, frame)
+        beat, due = frame.beat, frame.due
+        run.fail(frame, TIMEOUT, None, heartbeat=beat is not None and run.time >= beat and (due is None or beat < due))
+    _go_on(run, frame)
 
 
 def _go_on(run: Advance, frame: Frame) -> None:
@@ -229,8 +265,10 @@ HANDLERS: Final[dict[type, Callable[[Advance, Any], None]]] = {
     TaskSucceeded: _succeeded,
     TaskFailed: _failed,
     TaskSubmitted: _submitted,
+    TaskStarted: _started,
     TaskHeartbeat: _heartbeat,
     TimerFired: _timer,
+    TimersFired: _timers,
     ExecutionStarted: _start,
     ExecutionResumed: _resume,
     DeadlineReached: _deadline,

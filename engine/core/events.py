@@ -6,6 +6,8 @@ not what its frame waits for is late or repeated, and changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.core.execution import Execution, Frame
 from engine.outcomes import Resource
 from engine.values import JSON
@@ -17,6 +19,16 @@ class ExecutionStarted:
     __slots__ = ("time",)
 
     def __init__(self, time: float) -> None:
+        self.time = time
+
+
+class TaskStarted:
+    """The work on a call has begun. Only for who knows it before the answer comes; else the answer tells."""
+
+    __slots__ = ("time", "token")
+
+    def __init__(self, token: str, time: float) -> None:
+        self.token = token
         self.time = time
 
 
@@ -92,6 +104,16 @@ class TimerFired:
         self.started = started
 
 
+class TimersFired:
+    """Several moments that frames wait for have come at once."""
+
+    __slots__ = ("time", "tokens")
+
+    def __init__(self, tokens: Sequence[str], time: float) -> None:
+        self.tokens = tokens
+        self.time = time
+
+
 class ExecutionResumed:
     """A process takes the execution over after another one ended: everything it waits for is asked for again."""
 
@@ -123,11 +145,13 @@ class ExecutionStopped:
 
 Event = (
     ExecutionStarted
+    | TaskStarted
     | TaskSubmitted
     | TaskSucceeded
     | TaskFailed
     | TaskHeartbeat
     | TimerFired
+    | TimersFired
     | ExecutionResumed
     | DeadlineReached
     | ExecutionStopped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,9 +19,11 @@ from engine.core.events import (
     ScheduleTask,
     StartTimer,
     TaskFailed,
+    TaskStarted,
     TaskSubmitted,
     TaskSucceeded,
     TimerFired,
+    TimersFired,
 )
 from engine.core.execution import DEFAULT_HISTORY_LIMIT, RUNNING, Execution
 from engine.core.history import render
@@ -164,12 +166,22 @@ class _Simulation:
                 break  # A call that waits for ever, as a callback whose token nobody sends back.
             due, _, token = heapq.heappop(self.timers)
             now = max(now, due)
-            self.feed(TimerFired(token, now) if token else DeadlineReached(now))
+            if not token:
+                self.feed(DeadlineReached(now))
+            elif self.timers and self.timers[0][0] == due:
+                self.feed(TimersFired([token, *self.tied(due)], now))
+            else:
+                self.feed(TimerFired(token, now))
         return Outcome(self.execution, lambda: self.working.history)
 
     def timer(self, due: float, token: str) -> None:
         self.order += 1
         heapq.heappush(self.timers, (due, self.order, token))
+
+    def tied(self, due: float) -> Iterator[str]:
+        """The tokens of the other timers that are due at the same moment, but for the deadline."""
+        while self.timers and self.timers[0][0] == due and self.timers[0][2]:
+            yield heapq.heappop(self.timers)[2]
 
     def feed(self, event: Event) -> None:
         working = self.working
@@ -189,6 +201,7 @@ class _Simulation:
             answer = self.tasks(TaskCall(self.execution.name, command))
         except TaskTimeout as timeout:
             submitted = getattr(timeout, "submitted", None)
+            self.feed(TaskStarted(token, now))
             if waits and submitted is not None:
                 self.feed(TaskSubmitted(token, submitted, now))
             limits = [moment for moment in (command.due, command.beat) if moment is not None]

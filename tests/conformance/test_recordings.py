@@ -24,7 +24,6 @@ DISPUTED = {
     "test_express_sync::test_query_runtime_memory": "a synchronous run cannot be told from an asynchronous one here",
     "test_base_scenarios::test_map_item_reader_base_list_objects_v2": "listObjectsV2 is not played back",
     "test_base_scenarios::test_parallel_state_nested": "an inner ParallelStateExited is missing from the recording",
-    "test_timeouts::test_service_lambda_map_timeout": "which of four equal time-outs comes first is a race",
     "test_field_validation_mode::test_strict_mode_aws_sdk_lambda_get_function_task"
     "[integer_more_than_maximum_allowed]": "Lambda's greatest MemorySize has grown since",
     "test_test_state_mock_scenarios::test_sfn_start_execution_success": "an ARN was changed in the recording",

@@ -21,6 +21,7 @@ from engine.core.events import (
     ScheduleTask,
     StartTimer,
     TaskFailed,
+    TaskStarted,
     TaskSucceeded,
     TimerFired,
 )
@@ -98,7 +99,7 @@ def with_adversaries(machine: StateMachine, data: JSON, answers: Answers | None,
             limits = [limit for limit in (item.due, item.beat) if limit is not None]  # type: ignore[union-attr]
             order += 1
             pending.append((min(limits), order, TimerFired(item.token, min(limits))))  # type: ignore[union-attr]
-            continue
+            event = TaskStarted(item.token, now)  # type: ignore[union-attr]
         event.time = max(event.time, now)
         before = _snapshot(execution)
         decision = decide(machine, _reload(execution), event)

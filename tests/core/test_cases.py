@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from engine import Outcome, StateMachine, load_flow, simulate
-from engine.core.decide import HANDLERS
-from engine.core.events import Event
+from engine.core.decide import HANDLERS, decide
+from engine.core.events import Event, ExecutionStarted, TimerFired
+from engine.core.execution import Execution
 from engine.errors import TransitionLimitExceeded
 from engine.values import equal
 from tests.core import drivers
@@ -111,3 +112,16 @@ def test_half_a_surrogate_pair_from_a_task_can_be_written_down() -> None:
     flow = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "step:t", "End": True}}}
     outcome = simulate(flow, {}, tasks=lambda call: "\ud800é")
     assert outcome.history[-1]["executionSucceededEventDetails"]["output"] == '"\\ud800\\u00e9"'
+
+
+def test_an_activity_that_nobody_takes_up_times_out_without_having_started() -> None:
+    arn = "arn:aws:states:us-east-1:111111111111:activity:look"
+    task = {"Type": "Task", "Resource": arn, "TimeoutSeconds": 3, "End": True}
+    machine = load_flow({"StartAt": "A", "States": {"A": task}})
+    started = decide(machine, Execution("x", {}), ExecutionStarted(0.0))
+    ended = decide(machine, started.apply(), TimerFired("0#1", 3.0))
+    assert [event[3] for event in started.history[-1:] + ended.history] == [
+        "ActivityScheduled",
+        "ActivityTimedOut",
+        "ExecutionFailed",
+    ]
