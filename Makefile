@@ -11,7 +11,7 @@ help:            ## list the targets
 
 demo: $(BIN)/engine  ## run the booking of flows/examples/booking.json against the taxi simulator
 	@rm -f demo.db demo.db-* demo.jsonl
-	MEMBER_REF_KEY=demo EVENT_LOG=demo.jsonl $(BIN)/python -m steps.simulator -- $(BIN)/engine run flows/booking.yaml \
+	MEMBER_REF_KEY=demo PERSONAL_DATA_KEYS=demo EVENT_LOG=demo.jsonl $(BIN)/python -m steps.simulator -- $(BIN)/engine run flows/booking.yaml \
 		--input flows/examples/booking.json --store sqlite:///demo.db
 
 test: $(VENV)/dev    ## run all tests

@@ -22,6 +22,7 @@ from engine.step import (
     TaskTimeout,
     on_idle,
     on_open,
+    on_start,
     step,
 )
 
@@ -73,6 +74,7 @@ __all__ = [
     "load_rules",
     "on_idle",
     "on_open",
+    "on_start",
     "render_history",
     "simulate",
     "step",

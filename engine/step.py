@@ -135,11 +135,23 @@ class Host(Protocol):
 
 Handler = Callable[[Any, Any], Any]
 Hook = Callable[[Host], None]
+StartHook = Callable[[Host, str, JSON], JSON]
 
 
 def on_open(hook: Hook) -> Hook:
     """Declare a function to be called when an engine opens its store: the place to create tables."""
     hook.__hook__ = "open"  # type: ignore[attr-defined]
+    return hook
+
+
+def on_start(hook: StartHook) -> StartHook:
+    """Declare a function `(host, name, input) -> input` that the input of every new execution goes through before
+    anything of it is written: the place to encrypt what must not be read in a history.
+
+    It is called before the execution is looked up, so it must answer the same for the same name and input: else a
+    repeated start looks like another execution. What it raises ends the start.
+    """
+    hook.__hook__ = "start"  # type: ignore[attr-defined]
     return hook
 
 
@@ -222,13 +234,13 @@ def step(
 class StepRegistry:
     """The steps that flows may name. Duplicates are refused before anything is changed.
 
-    `hooks`: the functions declared with on_open and on_idle. `schemas`: the folder where schema file names are looked
-    up, `schemas/` beside the package.
+    `hooks`: the functions declared with on_open, on_start and on_idle, by moment. `schemas`: the folder where schema
+    file names are looked up, `schemas/` beside the package.
     """
 
     def __init__(self) -> None:
         self._steps: dict[str, Step] = {}
-        self.hooks: dict[str, list[Hook]] = {"open": [], "idle": []}
+        self.hooks: dict[str, list[Callable[..., Any]]] = {"open": [], "start": [], "idle": []}
         self.schemas: Path | None = None
 
     @classmethod
@@ -281,6 +293,12 @@ class StepRegistry:
             return self._steps[name]
         except KeyError:
             raise UnknownStep(f"no step is registered under the name {name!r}") from None
+
+    def prepared(self, host: Host, name: str, input: JSON) -> JSON:
+        """The input of a new execution as the package's hooks leave it."""
+        for hook in self.hooks["start"]:
+            input = hook(host, name, input)
+        return input
 
     def names(self) -> dict[str, list[str]]:
         """Every step's name with the error names that may come of it: what the validator checks flows against."""

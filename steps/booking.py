@@ -9,9 +9,11 @@ from engine import StepContext, StepError, step
 from steps.bookings import failures, identifiers, requests
 from steps.bookings.attempts import Attempts
 from steps.bookings.booking import PROVIDER, Booking
+from steps.bookings.keys import SETTING, Sealed
 from steps.bookings.lifecycle import lifecycle
 from steps.bookings.moments import later, parse, stamp
 from steps.bookings.owners import member_ref
+from steps.bookings.personal import MEMBER_REF_KEY, opened, sealed_with
 from steps.bookings.repository import Repository, out_of_step, repository
 from steps.bookings.resource import render
 from steps.bookings.settings import number
@@ -38,8 +40,11 @@ def request(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 
     Payload: `{member_id, request, request_id?}`; the request as in schemas/booking-create.json.
     """
-    asked = _valid(payload)
     now = ctx.now()
+    sealed_by = sealed_with(payload, "request")
+    with repository(ctx) as repo:
+        payload = _opened(repo, payload)
+    asked = _valid(payload)
     whole = requests.complete(asked, now)
     rest, personal = requests.split(whole)
     booking_id = identifiers.booking_id(ctx.execution, ctx.idempotency_key, now)
@@ -59,7 +64,10 @@ def request(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             "window_end": later(pickup, 60 * number(ctx.settings, "TRIP_BLOCK_MIN", BLOCK_MIN)),
             "max_price_minor": (whole.get("price") or {}).get("max_amount_minor"),
         }
-        booking = repo.insert(row, doc, {"member_id": payload["member_id"], "request": personal})
+        booking = repo.insert(row, doc, {"member_id": payload["member_id"], "request": personal}, sealed_by)
+    unset = [name for name in (MEMBER_REF_KEY, SETTING) if not ctx.settings.get(name)]
+    if unset:
+        ctx.log(f"{' and '.join(unset)} not set: the demonstration keys are used, which are no secret", warning=True)
     ctx.note(f"booking {booking.reference}")
     return {"booking_id": booking.booking_id, "reference": booking.reference}
 
@@ -189,6 +197,14 @@ def fail(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             booking = _end(repo, booking, _failing(booking, error, attempts), failures.failure(code))
     ctx.note(str(booking.failure_code))
     return render(booking)
+
+
+def _opened(repo: Repository, payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload with its request as it was given. Raises StepError Booking.InvalidRequest."""
+    try:
+        return opened(repo.vault, payload, "request")
+    except Sealed as problem:
+        raise StepError("Booking.InvalidRequest", f"/request: {problem}") from problem
 
 
 def _valid(payload: Any) -> dict[str, Any]:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from engine import Connection, Host, on_open
+from steps.bookings.moments import stamp
+from steps.bookings.personal import Vault
 from steps.bookings.sql import migrations, statements
+
+ENCRYPTED = 3
+"""The version since which personal data is encrypted."""
 
 
 class SchemaTooNew(Exception):
@@ -12,7 +17,7 @@ class SchemaTooNew(Exception):
 
 @on_open
 def migrate(host: Host) -> None:
-    """Apply the migrations that are missing, all or none, one process at a time. Raises SchemaTooNew."""
+    """Apply the missing migrations, all or none, one process at a time. Raises SchemaTooNew, keys.WrongKeys."""
     sql = statements("migrations.sql")
     with host.transaction() as db:
         steps = migrations(db.dialect)
@@ -28,6 +33,8 @@ def migrate(host: Host) -> None:
                 db.execute(statement)
             sql["drop_version"].run(db)
             sql["put_version"].run(db, version=number)
+        if 0 < version < ENCRYPTED:
+            Vault(db, stamp(host.now()), host.settings).encrypt_first_version()
 
 
 def _version(db: Connection) -> int:

@@ -147,6 +147,7 @@ class Engine:
 
     def _create(self, machine: StateMachine, input: JSON, name: str, *, owned: bool) -> tuple[Stored, Decision] | None:
         """Write a new execution with its first decision; None when the very same one exists already."""
+        input = self.steps.prepared(self.host, name, input)
         decision = begin(machine, input, name, self.host.clock.now(), runs=int(owned), limit=self.history_limit)
         flow, digest = decision.execution.machine_id, self.machines.digest(machine)
         with self._store.transaction():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from steps.bookings.moments import local, parse, stamp
 
 NAMESPACE = UUID("2d34fabb-c980-57d5-8f22-2a3c53ff9c0e")
 DATA_SCHEMA = "https://api.example/schemas/booking-event/v1"
+MEMBER_SCHEMA = "https://api.example/schemas/member-event/v1"
 LATEST_NEWS = timedelta(hours=1)
 """A message about a pickup that is now or past is still worth sending for this long."""
 
@@ -23,24 +24,45 @@ def envelope(
     booking: Booking, name: str, seq: int, previous: str | None, now: str, settings: Mapping[str, str]
 ) -> dict[str, Any]:
     """The event `name` about `booking` as it is after the change; the same booking and seq always give the same id."""
-    made = str(uuid5(NAMESPACE, f"{booking.booking_id}/{seq}"))
-    body = {
+    body = _frame(booking.booking_id, name, seq, now, settings)
+    if booking.doc.get("request_id"):
+        body["causationid"] = booking.doc["request_id"]
+    body["data"] = _data(booking, name, previous, body["id"], now)
+    return body
+
+
+def member_erased(
+    member_ref: str, seq: int, bookings: Sequence[str], request_id: str | None, now: str, settings: Mapping[str, str]
+) -> dict[str, Any]:
+    """The event that a member's personal data is gone: schemas/member-event.json. For all who hold copies."""
+    body = _frame(member_ref, "member.erased", seq, now, settings)
+    body["dataschema"] = MEMBER_SCHEMA
+    if request_id:
+        body["causationid"] = request_id
+    contacts = [contact_ref(booking) for booking in bookings]
+    body["data"] = {"member_ref": member_ref, "bookings": list(bookings), "contact_refs": contacts, "erased_at": now}
+    return body
+
+
+def contact_ref(booking_id: str) -> str:
+    """Resolved to an address by whoever may read the personal data; worthless to others."""
+    return "ctc_" + booking_id.removeprefix("bkg_")
+
+
+def _frame(subject: str, name: str, seq: int, now: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    return {
         "specversion": "1.0",
-        "id": made,
+        "id": str(uuid5(NAMESPACE, f"{subject}/{seq}")),
         "source": settings.get("EVENT_SOURCE") or "/booking-orchestrator/local",
         "type": f"{settings.get('EVENT_PREFIX') or 'com.example.lounge'}.{name}.v1",
-        "subject": booking.booking_id,
+        "subject": subject,
         "time": now,
         "datacontenttype": "application/json",
         "dataschema": DATA_SCHEMA,
         "sequence": f"{seq:010d}",
-        "partitionkey": booking.booking_id,
-        "correlationid": booking.booking_id,
-        "data": _data(booking, name, previous, made, now),
+        "partitionkey": subject,
+        "correlationid": subject,
     }
-    if booking.doc.get("request_id"):
-        body["causationid"] = booking.doc["request_id"]
-    return body
 
 
 def _data(booking: Booking, name: str, previous: str | None, event_id: str, now: str) -> dict[str, Any]:
@@ -90,8 +112,7 @@ def _notification(booking: Booking, kind: Mapping[str, Any], event_id: str, now:
         "locale": booking.doc.get("locale") or "en-GB",
         "params": params,
         "dedupe_key": event_id,
-        # Resolved to an address by whoever may read the personal data; worthless to others.
-        "contact_ref": "ctc_" + booking.booking_id.removeprefix("bkg_"),
+        "contact_ref": contact_ref(booking.booking_id),
         "priority": kind.get("priority", "NORMAL"),
     }
     if "not_after_min" in kind:

@@ -8,6 +8,7 @@ import re
 from datetime import datetime
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+PROVABLE = re.compile(r"(mref_[0-9a-f]{24})\.([0-9a-f]{16})")
 BOOKING_ID = re.compile(r"bkg_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
@@ -27,9 +28,26 @@ def reference(of: str, attempt: int = 0) -> str:
 
 
 def member_ref(member_id: str, key: str) -> str:
-    """The member's pseudonym: a keyed hash, so that nobody without the key can try all member ids."""
+    """The member's pseudonym: a keyed hash, so that nobody without the key can try all member ids.
+
+    A pseudonym that `provable_ref` made is taken for what it is; no other text that looks like one is.
+    """
+    known = PROVABLE.fullmatch(member_id)
+    if known and hmac.compare_digest(known[2], _proof(known[1], key)):
+        return known[1]
     digest = hmac.digest(key.encode(), member_id.encode(), "sha256")
     return "mref_" + digest[:12].hex()
+
+
+def provable_ref(member_id: str, key: str) -> str:
+    """The member's pseudonym with a proof that it was made under `key`: it stands for the member's id wherever that is
+    asked for, and cannot be made up by somebody who signs in under the name of a pseudonym."""
+    ref = member_ref(member_id, key)
+    return f"{ref}.{_proof(ref, key)}"
+
+
+def _proof(ref: str, key: str) -> str:
+    return hmac.digest(key.encode(), b"proof\x1f" + ref.encode(), "sha256")[:8].hex()
 
 
 def client_reference(of: str, generation: int) -> str:

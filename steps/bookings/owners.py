@@ -7,19 +7,16 @@ from typing import Any
 from engine import StepContext, StepError
 from steps.bookings import identifiers
 from steps.bookings.booking import Booking
+from steps.bookings.personal import member_ref_key
 from steps.bookings.repository import Repository
 from steps.bookings.sql import statements
 
-DEMO_KEY = "demo-member-ref-key"
 NOT_FOUND = {"Booking.NotFound": "the member has no such booking; somebody else's is the same as none"}
 
 
 def member_ref(member_id: str, ctx: StepContext) -> str:
-    """The member's pseudonym under the deployment's key; a demonstration key, with a warning, when none is set."""
-    key = ctx.settings.get("MEMBER_REF_KEY")
-    if not key:
-        ctx.log("MEMBER_REF_KEY is not set: member references are made with the demonstration key", warning=True)
-    return identifiers.member_ref(member_id, key or DEMO_KEY)
+    """The member's pseudonym under the deployment's key; of an id, or of the pseudonym that stands for it."""
+    return identifiers.member_ref(member_id, member_ref_key(ctx.settings))
 
 
 def owned(repo: Repository, booking_id: str, member_id: Any, ctx: StepContext) -> Booking:

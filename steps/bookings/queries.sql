@@ -4,15 +4,8 @@ INSERT INTO bookings (booking_id, reference, member_ref, status, version, ride_g
 VALUES (:booking_id, :reference, :member_ref, :status, 1, 0, :airport_iata, :lounge_code,
         :pickup_time, :window_end, :max_price_minor, 0, :doc, :now, :now);
 
--- name: insert_personal
-INSERT INTO booking_pii (booking_id, key_id, ciphertext, expires_at)
-VALUES (:booking_id, :key_id, :ciphertext, :expires_at);
-
 -- name: booking
 SELECT * FROM bookings WHERE booking_id = :booking_id;
-
--- name: personal
-SELECT key_id, ciphertext FROM booking_pii WHERE booking_id = :booking_id;
 
 -- name: reference_taken
 SELECT 1 FROM bookings WHERE reference = :reference AND terminal_at IS NULL;

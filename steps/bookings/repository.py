@@ -7,23 +7,22 @@ Every status change is one edge of the lifecycle and one transaction: compare-an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from engine import Connection, StepContext, StepError
 from steps.bookings.booking import Booking
-from steps.bookings.events import envelope
+from steps.bookings.events import envelope, member_erased
 from steps.bookings.lifecycle import ImpossibleTransition, lifecycle
 from steps.bookings.moments import parse, stamp
+from steps.bookings.personal import PERSONAL, Vault
 from steps.bookings.sql import statements
 
 KEEP_PERSONAL = timedelta(days=90)
-NO_KEY = "none"
-"""The key id of personal data that is stored as it is: encryption per booking is not built yet."""
-
 CANCELLING = ("CANCELLATION_PENDING", "CANCELLED")
 
 UNAVAILABLE = ("StoreUnavailable", "OperationalError", "InterfaceError")
@@ -51,18 +50,27 @@ class Repository:
         self.settings = settings
         self._sql = statements("queries.sql")
 
-    def insert(self, row: Mapping[str, Any], doc: Mapping[str, Any], personal: Mapping[str, Any]) -> Booking:
+    @cached_property
+    def vault(self) -> Vault:
+        """What seals and opens personal data."""
+        return Vault(self.db, self.now, self.settings)
+
+    def insert(
+        self,
+        row: Mapping[str, Any],
+        doc: Mapping[str, Any],
+        personal: Mapping[str, Any],
+        sealed_by: str | None = None,
+    ) -> Booking:
         """Write a new booking in the lifecycle's first status, its first transition, event and personal part.
 
+        `sealed_by`: the owner of the key that the request was sealed with, which becomes the booking's.
         `row`: booking_id, reference, member_ref, airport_iata, lounge_code, pickup_time, window_end, max_price_minor.
         """
         cycle = lifecycle()
         self._sql["insert_booking"].run(self.db, **row, status=cycle.initial, doc=_dump(doc), now=self.now)
-        expires = stamp(parse(str(row["window_end"])) + KEEP_PERSONAL)
-        self._sql["insert_personal"].run(
-            self.db, booking_id=row["booking_id"], key_id=NO_KEY, ciphertext=_dump(personal), expires_at=expires
-        )
         booking = self.load(str(row["booking_id"]))
+        self._keep_personal(booking, personal, sealed_by or booking.booking_id)
         self._record(booking, None, "created", "flow", None)
         self.emit(booking, cycle.initial_event, None)
         return booking
@@ -75,9 +83,18 @@ class Repository:
         return Booking.of(row)
 
     def personal(self, booking_id: str) -> dict[str, Any]:
-        """The personal part of the request; empty once erased."""
-        row = self._sql["personal"].row(self.db, booking_id=booking_id)
-        return json.loads(row["ciphertext"]) if row and row["ciphertext"] else {}
+        """The personal part of the booking, `{member_id, request}`; empty once erased."""
+        row = statements("personal.sql")["personal"].row(self.db, booking_id=booking_id)
+        if row is None or row["ciphertext"] is None:
+            return {}
+        found: dict[str, Any] = self.vault.open(booking_id, PERSONAL, row["ciphertext"])
+        return found
+
+    def change_personal(self, booking_id: str, personal: Mapping[str, Any]) -> None:
+        """Put another personal part in the place of the booking's. Nothing happens once it was erased."""
+        if self.personal(booking_id):
+            sealed = self.vault.seal(booking_id, PERSONAL, personal)
+            statements("personal.sql")["update_personal"].run(self.db, booking_id=booking_id, ciphertext=sealed)
 
     def reference_taken(self, reference: str) -> bool:
         """Whether an open booking has this reference."""
@@ -133,19 +150,41 @@ class Repository:
 
     def emit(self, booking: Booking, name: str, previous: str | None) -> None:
         """Put one event into the outbox, numbered after the booking's last one."""
-        row = self._sql["last_event"].row(self.db, booking_id=booking.booking_id)
-        seq = (row["seq"] if row else 0) + 1
-        body = envelope(booking, name, seq, previous, self.now, self.settings)
+        self._put(booking.booking_id, envelope(booking, name, self._next(booking.booking_id), previous, *self._made()))
+
+    def emit_member_erased(self, member_ref: str, bookings: Sequence[str], request_id: str | None) -> None:
+        """Put the event into the outbox that the personal data of these bookings of a member is gone."""
+        body = member_erased(member_ref, self._next(member_ref), bookings, request_id, *self._made())
+        self._put(member_ref, body)
+
+    def _made(self) -> tuple[str, Mapping[str, str]]:
+        return self.now, self.settings
+
+    def _next(self, subject: str) -> int:
+        row = self._sql["last_event"].row(self.db, booking_id=subject)
+        return (int(row["seq"]) if row else 0) + 1
+
+    def _put(self, subject: str, body: Mapping[str, Any]) -> None:
         self._sql["insert_event"].run(
             self.db,
             event_id=body["id"],
-            booking_id=booking.booking_id,
-            seq=seq,
+            booking_id=subject,
+            seq=int(body["sequence"]),
             type=body["type"],
-            terminal=int(body["data"]["terminal"]),
-            user_facing=int(body["data"]["user_facing"]),
+            terminal=int(body["data"].get("terminal", False)),
+            user_facing=int(body["data"].get("user_facing", False)),
             envelope=_dump(body),
             now=self.now,
+        )
+
+    def _keep_personal(self, booking: Booking, personal: Mapping[str, Any], owner: str) -> None:
+        booking_id = booking.booking_id
+        statements("personal.sql")["insert_personal"].run(
+            self.db,
+            booking_id=booking_id,
+            key_id=self.vault.give(owner, booking_id),
+            ciphertext=self.vault.seal(booking_id, PERSONAL, personal),
+            expires_at=stamp(parse(booking.window_end) + KEEP_PERSONAL),
         )
 
     def _write(self, before: Booking, after: Booking) -> Booking:

@@ -28,6 +28,8 @@ EVENT = Draft202012Validator(
 )
 RESOURCE = Draft202012Validator(json.loads((ROOT / "schemas/booking.json").read_text()))
 EDGES = [(edge, to) for edge in lifecycle().edges.values() for to in edge.targets]
+TABLES = ["data_keys", "booking_slots", "orphan_watch", "outbox", "ride_attempts", "booking_transitions"]
+TABLES += ["booking_pii", "idempotency_keys", "webhook_inbox", "bookings"]
 TIER = {"code": "PRESTIGE", "ride_allowance": 5, "max_active_bookings": 2, "overage_allowed": False}
 FAILURE = {"code": "no_vehicles_available", "retryable": True, "user_message": "No car.", "suggested_action": "RETRY"}
 
@@ -156,25 +158,29 @@ def test_tables_are_brought_up_to_date_once(desk: Desk) -> None:
     assert desk.db.execute("SELECT version FROM booking_schema").fetchall() == [(len(migrations("sqlite")),)]
 
 
-def test_tables_of_the_first_version_are_brought_up_to_date(desk: Desk) -> None:
-    new(desk)
-    reserve({"booking_id": BOOKING, "tier": TIER, "usage": {"period": "2026"}}, desk)
+def test_tables_of_the_first_version_are_brought_up_to_date_and_encrypted(desk: Desk) -> None:
     with desk.transaction() as db:
-        for table in ("idempotency_keys", "webhook_inbox"):
+        for table in TABLES:
             db.execute(f"DROP TABLE {table}")
-        for index in ("orphan_watch_due", "booking_pii_expired", "outbox_published"):
-            db.execute(f"DROP INDEX {index}")
-        if db.dialect == "sqlite":
-            db.execute("DROP TRIGGER booking_slots_overlap")
-            db.execute("DROP TRIGGER booking_slots_moved")
-        else:
-            db.execute("ALTER TABLE booking_slots DROP CONSTRAINT booking_slots_overlap")
+        if db.dialect == "postgresql":
             db.execute("DROP TYPE text_span")
-        db.execute("ALTER TABLE booking_slots DROP COLUMN active")
+        for statement in migrations(db.dialect)[0]:
+            db.execute(statement)
         db.execute("UPDATE booking_schema SET version = 1")
+        db.execute(
+            "INSERT INTO bookings (booking_id, reference, member_ref, status, version, airport_iata, lounge_code, "
+            "pickup_time, window_end, doc, created_at, updated_at) VALUES "
+            f"('{BOOKING}', 'ABCDEF', 'mref_1', 'REQUESTED', 1, 'DXB', 'L1', 'a', 'b', '{{}}', 'a', 'a')"
+        )
+        db.execute(f"INSERT INTO booking_slots VALUES ('{BOOKING}', 'mref_1', '2026', 'a', 'b')")
+        personal = json.dumps({"member_id": "m", "request": {"notes": "ring twice"}})
+        db.execute("INSERT INTO booking_pii VALUES (?, 'none', ?, 'c', NULL)", (BOOKING, personal))
     migrate(desk)
     assert desk.db.execute("SELECT active FROM booking_slots").fetchall() == [(1,)]
-    assert rows(desk, "idempotency_keys") == 0
+    ((key, text),) = desk.db.execute("SELECT key_id, ciphertext FROM booking_pii").fetchall()
+    assert (key, "ring" in text) == (BOOKING, False)
+    with repository(desk) as repo:
+        assert repo.personal(BOOKING)["request"] == {"notes": "ring twice"}
 
 
 def test_the_database_refuses_overlapping_rides_of_a_member(desk: Desk) -> None:

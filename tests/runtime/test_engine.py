@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from engine import Engine, StepError, StepRegistry, TaskTimeout, VirtualClock, step
+from engine import Engine, StepError, StepRegistry, TaskTimeout, VirtualClock, on_start, step
 from engine.errors import (
     ExecutionAlreadyExists,
     ExecutionNotFound,
@@ -28,6 +28,7 @@ from engine.errors import (
     UnknownStep,
     UnsupportedResource,
 )
+from engine.runtime.worker import Worker
 
 START = 1_767_225_600.0
 
@@ -238,6 +239,22 @@ def test_what_a_failing_transactional_step_wrote_is_undone() -> None:
         assert engine.run(one()).error == "No"
         with engine.host.transaction() as db:
             assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'mine'").fetchone() == (0,)
+
+
+def test_a_hook_decides_what_is_stored_of_an_input() -> None:
+    def hide(host: Any, name: str, given: Any) -> Any:
+        return {"name": name, "length": len(given["secret"])}
+
+    steps = registry(step("work")(lambda payload, ctx: payload))
+    steps.hooks["start"].append(on_start(hide))
+    with Engine("memory:", steps=steps) as engine:
+        assert engine.run(one(), {"secret": "1234"}, name="x").output == {"name": "x", "length": 4}
+        assert engine.run(one(), {"secret": "5678"}, name="x").output == {"name": "x", "length": 4}  # the same one
+        assert "1234" not in str(engine.history("x"))
+        crew = Worker(engine)
+        future = crew.submit(one(), {"secret": "12345"}, name="y")
+        crew.run_until_idle()
+        assert future.result().output == {"name": "y", "length": 5}
 
 
 def test_hooks_run_when_the_store_opens_and_when_a_run_is_idle() -> None:
