@@ -190,6 +190,10 @@ class ExecutionBusy(EngineError):
     """Another process is running this execution."""
 
 
+class NotRedrivable(EngineError):
+    """The execution cannot go on from where it ended."""
+
+
 class Conflict(EngineError):
     """The execution was changed by someone else since it was read; nothing was written."""
 

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "start": ("engine.cli.start:start", "Start an execution and return at once; a worker runs it."),
     "worker": ("engine.cli.worker:worker", "Run every execution of a store that is due, many at once."),
     "resume": ("engine.cli.resume:resume", "Finish executions that an ended process has left."),
+    "redrive": ("engine.cli.redrive:redrive", "Let an execution that did not succeed go on where it failed."),
     "validate": ("engine.cli.validate:validate", "Find every mistake in flow and rule files."),
     "send": ("engine.cli.send:send", "Answer a call that waits for its task token."),
     "steps": ("engine.cli.steps:steps", "List the steps that flows can name."),

@@ -294,6 +294,10 @@ class Trace:
         if kind == "ExecutionStarted":
             self.started = time
             return
+        if kind == "ExecutionRedriven":
+            self.status, self.stopped, self.failure = "RUNNING", None, None
+            _reopen(self.root, time)
+            return
         statuses = {"Succeeded": "SUCCEEDED", "Failed": "FAILED", "Aborted": "ABORTED", "TimedOut": "TIMED_OUT"}
         self.status = statuses.get(kind.removeprefix("Execution"), self.status)
         if self.status == "RUNNING":
@@ -331,6 +335,24 @@ class Trace:
         visit = lane.visit
         if visit is not None and visit.status == RUNNING:
             self._end(visit, FAILED if failed else ABORTED, time)
+
+
+def _reopen(lane: Lane, time: float) -> None:
+    """A redrive goes on with what did not end well."""
+    visit = lane.visit
+    if visit is None or visit.status not in (FAILED, ABORTED):
+        return
+    lane.over = lane.failed = False
+    if visit.kind == "Fail":
+        return  # it is entered again
+    visit.status, visit.ended, visit.over = RUNNING, None, False
+    attempt = visit.tries[-1] if visit.tries else None
+    if visit.kind in FORKS and attempt is not None and attempt.lanes:
+        attempt.ended = attempt.failure = None
+        for inner in attempt.lanes:
+            _reopen(inner, time)
+    elif visit.kind != "Task" and attempt is not None:
+        visit.tries.append(Try(time))
 
 
 def _named(name: str | None) -> Callable[[Visit], bool]:

@@ -19,6 +19,7 @@ from typing import Final
 from engine.core import forks
 from engine.core.events import Cancel, FinishExecution, ScheduleTask, StartTimer
 from engine.core.execution import (
+    BROKEN,
     CHILDREN,
     FAILED,
     OVER,
@@ -93,7 +94,7 @@ class Advance(Working):
                 )
             frame.entered = entered
             frame.entered_at = time
-            frame.tries = frame.key = 0
+            frame.tries = frame.earlier = frame.key = 0
             frame.spent = ()
             self.attempt(frame, state)
 
@@ -162,7 +163,9 @@ class Advance(Working):
             self.history.append((number, frame.last, self.time, state.exited, details))
             frame.last = number
         if frame.wait is not None:
-            frame.wait = frame.due = frame.beat = frame.call = frame.fork = None
+            if frame.fork is not None:
+                self.drop_children(frame)
+            frame.wait = frame.due = frame.beat = frame.call = None
         target = target or state.next
         if target is not None:
             frame.state = target
@@ -255,7 +258,7 @@ class Advance(Working):
             if frame.wait == CHILDREN:
                 if isinstance(state, Map) and state.distributed and (frame.fork or frame.call):
                     self.record(frame, "MapRunFailed", forks.what(error, cause))
-                self.drop_children(frame)
+                self.break_children(frame)
                 self.record(frame, f"{state.TYPE}StateFailed", None)
             catcher = find_catcher(state.catchers, error, heartbeat=heartbeat)
             if catcher is not None:
@@ -320,17 +323,19 @@ class Advance(Working):
         error: str | None = None,
         cause: str | None = None,
     ) -> None:
-        """End the execution and everything in it."""
+        """End the execution and everything in it. One that has not succeeded keeps its frames, to be redriven."""
         details: dict[str, JSON] = {"output": output} if status == SUCCEEDED else {}
         self.record(frame, kind, details | forks.what(error, cause))
         execution = self.execution
         execution.status, execution.output, execution.error, execution.cause = status, output, error, cause
         execution.stopped = self.time
-        frame.wait = OVER
-        for path in [*execution.frames, *self.changed]:
+        if status == FAILED:
+            frame.wait = BROKEN
+        for path in {**execution.frames, **self.changed}:
             waiting = self.frame(path)
             if waiting is not None and waiting.wait in (TASK, TIMER, RETRY) and waiting.path != frame.path:
                 self.commands.append(Cancel(f"{path}#{waiting.token}"))
-            self.changed[path] = None
+            if status == SUCCEEDED:
+                self.changed[path] = None
         self.ready.clear()
         self.commands.append(FinishExecution())

@@ -11,6 +11,7 @@ from engine.core.events import (
     DeadlineReached,
     Decision,
     Event,
+    ExecutionRedriven,
     ExecutionResumed,
     ExecutionStarted,
     ExecutionStopped,
@@ -26,6 +27,7 @@ from engine.core.events import (
 )
 from engine.core.execution import ABORTED, CHILDREN, RETRY, ROOT, RUNNING, TASK, TIMED_OUT, TIMER, Execution, Frame
 from engine.core.matching import TIMEOUT
+from engine.core.redrive import redrive
 from engine.machine import StateMachine
 from engine.outcomes import Resource
 from engine.states.map_ import Map
@@ -50,7 +52,7 @@ def handle(run: Advance, event: Event) -> None:
 
     For an owner that keeps the working state from one event to the next and needs no decisions, as a simulation.
     """
-    if run.execution.status == RUNNING:
+    if run.execution.status == RUNNING or type(event) is ExecutionRedriven:
         run.time = event.time
         HANDLERS[type(event)](run, event)
         if run.ready:
@@ -273,5 +275,6 @@ HANDLERS: Final[dict[type, Callable[[Advance, Any], None]]] = {
     ExecutionResumed: _resume,
     DeadlineReached: _deadline,
     ExecutionStopped: _stop,
+    ExecutionRedriven: redrive,
 }
 """What each event does. A test says that none is missing."""

@@ -6,7 +6,7 @@ not what its frame waits for is late or repeated, and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.core.execution import Execution, Frame
 from engine.outcomes import Resource
@@ -123,6 +123,17 @@ class ExecutionResumed:
         self.time = time
 
 
+class ExecutionRedriven:
+    """Somebody has an execution that did not succeed go on where it failed. `inputs`: new inputs of unfinished states,
+    by the paths of their frames. The machine may be a newer one, if it fits (`engine.core.redrive.misfit`)."""
+
+    __slots__ = ("inputs", "time")
+
+    def __init__(self, time: float, inputs: Mapping[str, JSON] | None = None) -> None:
+        self.time = time
+        self.inputs = inputs or {}
+
+
 class DeadlineReached:
     """The machine's TimeoutSeconds are over."""
 
@@ -153,6 +164,7 @@ Event = (
     | TimerFired
     | TimersFired
     | ExecutionResumed
+    | ExecutionRedriven
     | DeadlineReached
     | ExecutionStopped
 )

@@ -10,6 +10,10 @@ What a frame waits for is data too, so that a store needs no queue beside it:
     RETRY     a retrier's delay; `due` is when the state is tried again
     CHILDREN  a Parallel or Map; `fork` counts its children
     OVER      a branch or iteration that has ended; its `output` waits for the join
+    BROKEN    its state failed and nothing took the error, or it was ended with what failed around it
+    READY     as BROKEN, of one that had not entered its state yet
+
+An execution that did not succeed keeps its frames as they were when it ended: that is what a redrive goes on from.
 
 `token` numbers what is waited for. It counts over the whole execution and never repeats, so that anything late or
 repeated is recognised and ignored.
@@ -28,6 +32,9 @@ from engine.values import JSON
 FORMAT: Final = 1
 """Version of the snapshot. A change of the fields below needs a new one and a step in `upgrade`."""
 
+LATER: Final[dict[str, JSON]] = {"earlier": 0, "redrives": 0, "redriven": None, "secret": ""}
+"""What fields that joined the format later are in a snapshot without them."""
+
 ROOT: Final = "0"
 
 TASK: Final = "TASK"
@@ -35,6 +42,8 @@ TIMER: Final = "TIMER"
 RETRY: Final = "RETRY"
 CHILDREN: Final = "CHILDREN"
 OVER: Final = "OVER"
+BROKEN: Final = "BROKEN"
+READY: Final = "READY"
 
 RUNNING: Final = "RUNNING"
 SUCCEEDED: Final = "SUCCEEDED"
@@ -90,11 +99,12 @@ class ForkProgress:
 class Frame:
     """One running path. Treat as immutable; `copy` first.
 
-    `entered` and `last` are event ids (of the state's entry, and the latest in this path); `entered_at` seconds since
-    the epoch; `tries` counts the attempts of this entry, `spent` the retries by retrier; `key` is the first token of
-    this entry, from which its idempotency key is made; `call` holds the arguments, time-out and heartbeat of a call
-    that is out. `apart` is the path of the child execution of a distributed Map that the frame belongs to, and `events`
-    the number of events of that child, counted on its own root: they are not part of this execution's history.
+    `entered` and `last` are event ids (of the state's entry, and the latest in this path); `entered_at` seconds
+    since the epoch; `tries` counts the attempts of this entry, `earlier` those of them before the latest redrive,
+    `spent` the retries by retrier; `key` is the first token of this entry, from which its idempotency key is made;
+    `call` holds the arguments, time-out and heartbeat of a call that is out. `apart` is the path of the child
+    execution of a distributed Map that the frame belongs to, and `events` the number of events of that child,
+    counted on its own root: they are not part of this execution's history.
     """
 
     __slots__ = (
@@ -102,6 +112,7 @@ class Frame:
         "beat",
         "call",
         "due",
+        "earlier",
         "entered",
         "entered_at",
         "events",
@@ -127,6 +138,7 @@ class Frame:
     entered_at: float
     last: int
     tries: int
+    earlier: int
     spent: tuple[int, ...]
     key: int
     wait: str | None
@@ -148,6 +160,7 @@ class Frame:
         self.entered_at = 0.0
         self.last = last
         self.tries = 0
+        self.earlier = 0
         self.spent = ()
         self.key = 0
         self.wait = None
@@ -171,6 +184,7 @@ class Frame:
         new.entered_at = self.entered_at
         new.last = self.last
         new.tries = self.tries
+        new.earlier = self.earlier
         new.spent = self.spent
         new.key = self.key
         new.wait = self.wait
@@ -213,22 +227,19 @@ class Frame:
         """The frame of a snapshot."""
         new = cls.__new__(cls)
         for name in cls.__slots__:
-            setattr(new, name, value[name])
+            setattr(new, name, value[name] if name in value else LATER[name])
         new.spent = tuple(value["spent"])
         new.fork = None if value["fork"] is None else ForkProgress.from_json(value["fork"])
         return new
-
-
-LATER: Final[dict[str, JSON]] = {"secret": ""}
-"""Fields that older snapshots do not have, with the value that says the same."""
 
 
 class Execution:
     """One run. Treat as immutable; its owner calls `Decision.apply`.
 
     `events` is the id of the latest history event; `sequence` the latest token; `deadline` and the times are seconds
-    since the epoch; `runs` counts the processes that have taken it up; `express`: of an Express
-    workflow. `secret` is what its task tokens are signed with, "" for plain ones. `frames` maps paths to frames.
+    since the epoch; `runs` counts the processes that have taken it up; `redrives` how often it was redriven, the latest
+    time at `redriven`; `express`: of an Express workflow. `secret` is what its task tokens are signed with, "" for
+    plain ones. `frames` maps paths to frames.
     """
 
     __slots__ = (
@@ -243,6 +254,8 @@ class Execution:
         "machine_id",
         "name",
         "output",
+        "redriven",
+        "redrives",
         "runs",
         "secret",
         "sequence",
@@ -276,6 +289,8 @@ class Execution:
         self.sequence = 0
         self.history_limit = history_limit
         self.runs = runs
+        self.redrives = 0
+        self.redriven: float | None = None
         self.express = express
         self.secret = secret
         self.frames: dict[str, Frame] = {}
@@ -297,6 +312,8 @@ class Execution:
         new.sequence = self.sequence
         new.history_limit = self.history_limit
         new.runs = self.runs
+        new.redrives = self.redrives
+        new.redriven = self.redriven
         new.express = self.express
         new.secret = self.secret
         new.frames = self.frames

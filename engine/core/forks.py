@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, Protocol
 
-from engine.core.execution import CHILDREN, OVER, Execution, ForkProgress, Frame
+from engine.core.execution import BROKEN, CHILDREN, OVER, READY, Execution, ForkProgress, Frame
 from engine.core.scope import ARN, StateScope
 from engine.errors import ExecutionFailure
 from engine.machine import State
@@ -109,12 +109,13 @@ def begin_fork(run: Runner, frame: Frame, state: State, fork: Fork, *, begun: bo
             return
 
 
-def start_child(run: Runner, frame: Frame, state: State, last: int) -> bool:
-    """Start the next child. False when making its input failed, and the state with it."""
+def start_child(run: Runner, frame: Frame, state: State, last: int, index: int | None = None) -> bool:
+    """Start the next child, or the one of that index. False when making its input failed, and the state with it."""
     fork = frame.fork
     assert fork is not None
-    index = fork.next
-    fork.next += 1
+    if index is None:
+        index = fork.next
+        fork.next += 1
     child = Frame(f"{frame.path}.{index}", state.child(index).start_at, None, last)
     child.apart = child.path if fork.apart else frame.apart
     scope = run.scope(frame)
@@ -152,11 +153,9 @@ def join(run: Runner, frame: Frame) -> None:
     assert fork is not None
     outputs = []
     for index in range(fork.count):
-        path = f"{frame.path}.{index}"
-        child = run.frame(path)
+        child = run.frame(f"{frame.path}.{index}")
         assert child is not None
         outputs.append(child.output)
-        run.changed[path] = None
     if fork.apart:
         run.record(frame, "MapRunSucceeded", None)
     run.record(frame, f"{state.TYPE}StateSucceeded", None)
@@ -179,10 +178,10 @@ def fail_child(run: Runner, frame: Frame) -> Frame:
         frame.last = last
     if state.TYPE == "Task":
         run.record(frame, "TaskStateAborted", None)
-    frame.wait = OVER
+    frame.wait = BROKEN
     for index in range(parent.fork.next if parent.fork is not None else 0):
         sibling = run.frame(f"{parent.path}.{index}")
-        if sibling is not None and sibling.wait not in (None, OVER):
+        if sibling is not None and sibling.wait not in (None, OVER, BROKEN, READY):
             _abort_child(run, run.open(sibling.path), parent, last, is_map)
     return parent
 
@@ -190,7 +189,7 @@ def fail_child(run: Runner, frame: Frame) -> Frame:
 def fail_apart(run: Runner, frame: Frame, error: str | None, cause: str | None) -> Frame | None:
     """A child execution of a distributed Map failed. None while that is tolerated, else the Map's frame."""
     output = {key: value for key, value in (("Error", error), ("Cause", cause)) if value is not None}
-    frame.wait, frame.input, frame.output = OVER, None, output
+    frame.wait, frame.output = BROKEN, output
     parent = run.open(frame.path.rpartition(".")[0])
     assert parent.fork is not None
     parent.fork = fork = parent.fork.copy()
@@ -202,9 +201,10 @@ def fail_apart(run: Runner, frame: Frame, error: str | None, cause: str | None) 
 
 
 def _abort_child(run: Runner, frame: Frame, parent: Frame, last: int, is_map: bool) -> None:
-    """Write that a sibling of a failed child is ended."""
-    frame.last = last
+    """Write that a sibling of a failed child is ended. It stays where it was: a redrive goes on from there."""
+    own, frame.last = frame.last, last
     if is_map:
         run.record(frame, "MapIterationAborted", {"name": parent.state, "index": frame.index})
         frame.last = last
     run.record(frame, f"{run.find[frame.state].TYPE}StateAborted", None)
+    frame.last = own

@@ -89,13 +89,14 @@ class StateScope:
                 "StartTime": format_timestamp(execution.started),
                 "Name": execution.name,
                 "RoleArn": "arn:aws:iam::111111111111:role/engine",
-                "RedriveCount": 0,
+                "RedriveCount": execution.redrives,
+                **({"RedriveTime": format_timestamp(execution.redriven)} if execution.redriven is not None else {}),
             },
             "StateMachine": {"Id": f"{ARN}:stateMachine:{execution.machine_id}", "Name": execution.machine_id},
             "State": {
                 "Name": frame.state,
                 "EnteredTime": format_timestamp(frame.entered_at),
-                **({"RetryCount": max(frame.tries - 1, 0)} if self.retries else {}),
+                **({"RetryCount": max(frame.tries - frame.earlier - 1, 0)} if self.retries else {}),
             },
         }
         item = self.item or self._own_item()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.core.events import Cancel, Command, Decision, HistoryEvent
-from engine.core.execution import RETRY, TASK, TIMER, Execution, Frame
+from engine.core.execution import BROKEN, READY, RETRY, TASK, TIMER, Execution, Frame
 from engine.core.scope import StateScope
 from engine.machine import StateMachine
 from engine.values import JSON
@@ -68,15 +68,31 @@ class Working:
         return number
 
     def drop_children(self, frame: Frame) -> None:
-        """End every child of the frame, with whatever it waits for."""
+        """Forget every child of the frame, and end whatever it waits for."""
         if frame.fork is None:
             return
         for index in range(frame.fork.next):
             path = f"{frame.path}.{index}"
             child = self.frame(path)
             if child is not None:
-                self.drop_children(child)
+                if child.fork is not None:
+                    self.drop_children(child)
                 if child.wait in (TASK, TIMER, RETRY):
                     self.commands.append(Cancel(f"{child.path}#{child.token}"))
                 self.changed[path] = None
         frame.fork = None
+
+    def break_children(self, frame: Frame) -> None:
+        """End what the children of a frame whose state fails are at, and keep them: a redrive goes on from there."""
+        for index in range(frame.fork.next if frame.fork is not None else 0):
+            path = f"{frame.path}.{index}"
+            child = self.frame(path)
+            if child is None:
+                continue
+            if child.wait in (TASK, TIMER, RETRY):
+                self.commands.append(Cancel(f"{path}#{child.token}"))
+                self.open(path).wait = BROKEN
+            elif child.wait is None:
+                self.open(path).wait = READY
+            if child.fork is not None:
+                self.break_children(child)

@@ -27,15 +27,17 @@ from engine.errors import (
     LeaseLost,
 )
 from engine.machine import StateMachine
+from engine.query import UNSET
 from engine.runtime.clock import Clock, SystemClock
 from engine.runtime.context import EngineHost
 from engine.runtime.inline import InlineRun, Observer
 from engine.runtime.machines import Definition, Machines, begin, new_name
+from engine.runtime.redriving import redriven
 from engine.runtime.signals import Sendable, accepted, signal_of
 from engine.runtime.simulate import Outcome
 from engine.states.moments import format_timestamp
 from engine.step import StepRegistry
-from engine.stores import Start, Store, Stored, Summary, open_store
+from engine.stores import Redrive, Start, Store, Stored, Summary, open_store
 from engine.values import JSON, MAX_PAYLOAD_BYTES, check_json, exceeds
 
 Events = list[HistoryEvent]
@@ -144,6 +146,36 @@ class Engine:
             return self._told(name, event)
         run.feed(event)
         return self._outcome(run.execution)
+
+    def redrive(
+        self,
+        name: str,
+        *,
+        flow: Definition | None = None,
+        input: JSON = UNSET,
+        patch: JSON = UNSET,
+        at: str | None = None,
+    ) -> Outcome:
+        """Let an execution that did not succeed go on where it failed, and return at once; `resume` or a worker
+        runs it. What had succeeded is not run again; retries and time-outs begin anew.
+
+        `flow`: a newer definition, which must have the unfinished states in the same place. `input` replaces the input
+        of the state that failed, `patch` changes it (a JSON Merge Patch); with more than one unfinished state, `at`
+        names the state, or its path. Such a state gets a new idempotency key; others keep theirs.
+
+        Raises ExecutionNotFound, NotRedrivable, InvalidInput, Conflict, and as `start` for `flow`.
+        """
+        stored = self._store.load(name)
+        machine = self.machines.of(stored.definition) if flow is None else self.machines.ready(flow)
+        now = self.host.clock.now()
+        decision = redriven(machine, stored.execution, now, input=input, patch=patch, at=at)
+        digest = stored.definition
+        with self._store.transaction():
+            if flow is not None:
+                digest = self.machines.digest(machine)
+                self._store.put_definition(digest, machine.source, machine.file)
+            self._store.reopen(Redrive(stored.key, stored.version, decision, digest))
+        return self._outcome(decision.apply())
 
     def _create(self, machine: StateMachine, input: JSON, name: str, *, owned: bool) -> tuple[Stored, Decision] | None:
         """Write a new execution with its first decision; None when the very same one exists already."""
@@ -262,7 +294,7 @@ class Engine:
             "cause": execution.cause,
             "waiting": [
                 {"path": frame.path, "state": frame.state, "for": frame.wait, "until": _moment(frame.wakes)}
-                for frame in execution.frames.values()
+                for frame in (execution.frames.values() if execution.status == RUNNING else ())
                 if frame.wait is not None
             ],
         }

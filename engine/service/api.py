@@ -28,7 +28,6 @@ READING: Final[dict[str, Callable[[Records, dict[str, Any]], dict[str, Any]]]] =
     "DeleteStateMachineAlias": versions.delete_alias,
     "DeleteStateMachineVersion": versions.delete_version,
     "DescribeActivity": activities.describe_activity,
-    "DescribeExecution": executions.describe_execution,
     "DescribeStateMachine": machines.describe_machine,
     "DescribeStateMachineAlias": versions.describe_alias,
     "DescribeStateMachineForExecution": executions.describe_machine_for_execution,
@@ -49,6 +48,7 @@ DATED: Final[dict[str, Callable[[Records, dict[str, Any], float], dict[str, Any]
     "CreateActivity": activities.create_activity,
     "CreateStateMachine": machines.create_machine,
     "CreateStateMachineAlias": versions.create_alias,
+    "DescribeExecution": executions.describe_execution,
     "PublishStateMachineVersion": versions.publish_version,
     "UpdateStateMachine": machines.update_machine,
     "UpdateStateMachineAlias": versions.update_alias,
@@ -56,6 +56,7 @@ DATED: Final[dict[str, Callable[[Records, dict[str, Any], float], dict[str, Any]
 """Operations that need the time as well."""
 
 RUNNING: Final[dict[str, Callable[[Records, Driver, dict[str, Any]], dict[str, Any]]]] = {
+    "RedriveExecution": executions.redrive_execution,
     "SendTaskFailure": activities.send_task_failure,
     "SendTaskHeartbeat": activities.send_task_heartbeat,
     "SendTaskSuccess": activities.send_task_success,
@@ -64,7 +65,7 @@ RUNNING: Final[dict[str, Callable[[Records, Driver, dict[str, Any]], dict[str, A
 }
 """Operations that move executions on."""
 
-NOT_OFFERED: Final = frozenset({"DescribeMapRun", "RedriveExecution", "UpdateMapRun"})
+NOT_OFFERED: Final = frozenset({"DescribeMapRun", "UpdateMapRun"})
 """Operations of AWS that this service does not have."""
 
 

@@ -18,6 +18,7 @@ from engine.core.events import (
     Command,
     DeadlineReached,
     Event,
+    ExecutionRedriven,
     ExecutionStarted,
     HistoryEvent,
     ScheduleTask,
@@ -67,6 +68,13 @@ class Driver:
             execution.deadline = min(latest, execution.deadline or latest)
         if execution.deadline is not None:
             self._set(execution.deadline, run, "")
+
+    def redrive(self, run: Run) -> None:
+        """Let an execution that has ended go on where it failed."""
+        run.over.clear()
+        self.feed(run, ExecutionRedriven(self.clock.now()))
+        if run.execution.deadline is not None:
+            self._set(run.execution.deadline, run, "")
 
     def feed(self, run: Run, event: Event, worker: str | None = None) -> None:
         """Let an event happen. `worker` is who did the work of an activity."""
@@ -165,7 +173,12 @@ class Driver:
             else:
                 self.feed(run, DeadlineReached(now))
             frame = run.execution.frames.get(token.partition("#")[0])
-            waits = frame is not None and frame.wait == TASK and token.endswith(f"#{frame.token}")
+            waits = (
+                run.execution.status == RUNNING
+                and frame is not None
+                and frame.wait == TASK
+                and token.endswith(f"#{frame.token}")
+            )
             if frame is not None and waits and frame.wakes is not None:
                 self._set(frame.wakes, run, token)  # A heartbeat has moved the time-out on.
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 import random
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from engine.core.events import ExecutionStopped
 from engine.core.execution import RUNNING, SUCCEEDED, Execution
 from engine.core.history import details_key, render
+from engine.core.redrive import refusal
 from engine.service import arns
 from engine.service.driver import Driver
-from engine.service.errors import invalid, named, unsupported_type
+from engine.service.errors import ApiError, invalid, named, unsupported_type
 from engine.service.json_text import NotJson, read
 from engine.service.machines import Params, facts
 from engine.service.paging import page
 from engine.service.records import Alias, Machine, Records, Revision, Run, Version, moment
 from engine.values import JSON, dump, equal
 
+REDRIVABLE_SECONDS: Final = 14 * 86_400.0
+"""How long after its end an execution can be redriven (AWS)."""
 DATA = ("input", "output", "parameters")
 """Details of events that are left away where execution data is not asked for."""
 
@@ -65,10 +68,25 @@ def sync_answer(run: Run, params: Params) -> dict[str, Any]:
     return answer
 
 
-def describe_execution(records: Records, params: Params) -> dict[str, Any]:
+def redrive_execution(records: Records, driver: Driver, params: Params) -> dict[str, Any]:
+    """RedriveExecution. The same request again, by its client token, answers as the first one did."""
+    run, token = records.run(params["executionArn"]), params.get("clientToken")
+    if token not in run.redriven:
+        now = driver.clock.now()
+        reason = _refusal(run, now)
+        if reason is not None:
+            raise ApiError("ExecutionNotRedrivable", reason)
+        driver.redrive(run)
+        if token is None:
+            return {"redriveDate": moment(now)}
+        run.redriven[token] = now
+    return {"redriveDate": moment(run.redriven[token])}
+
+
+def describe_execution(records: Records, params: Params, now: float) -> dict[str, Any]:
     """DescribeExecution."""
     run = records.run(params["executionArn"])
-    return {**_outcome(run, params.get("includedData")), **_route(run), **_redrive(run)}
+    return {**_outcome(run, params.get("includedData")), **_route(run), **_redrive(run, now)}
 
 
 def describe_machine_for_execution(records: Records, params: Params) -> dict[str, Any]:
@@ -99,7 +117,7 @@ def list_executions(records: Records, params: Params) -> dict[str, Any]:
         and (version is None or run.version == version.arn)
         and (alias is None or run.alias == alias.arn)
         and status in (None, run.execution.status)
-        and params.get("redriveFilter") != "REDRIVEN"
+        and params.get("redriveFilter") in (None, "REDRIVEN" if run.execution.redrives else "NOT_REDRIVEN")
     ]
     runs.reverse()
     runs.sort(key=lambda run: run.execution.stopped or run.execution.started, reverse=True)
@@ -205,10 +223,27 @@ def _route(run: Run) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _redrive(run: Run) -> dict[str, Any]:
-    """Nothing can be redriven here, whatever AWS would do."""
-    reason = f"Execution is {run.execution.status} and cannot be redriven"
-    return {"redriveCount": 0, "redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
+def _redrive(run: Run, now: float) -> dict[str, Any]:
+    """How often it was redriven, and whether it can be."""
+    reason = _refusal(run, now)
+    told = {"redriveStatus": "REDRIVABLE"}
+    if reason is not None:
+        told = {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
+    return {**_redrives(run), **told}
+
+
+def _redrives(run: Run) -> dict[str, Any]:
+    execution = run.execution
+    count = {"redriveCount": execution.redrives}
+    return count if execution.redriven is None else {**count, "redriveDate": moment(execution.redriven)}
+
+
+def _refusal(run: Run, now: float) -> str | None:
+    """Why it cannot be redriven, in AWS's words; None when it can."""
+    reason = refusal(run.execution)
+    if reason is None and now > (run.execution.stopped or now) + REDRIVABLE_SECONDS:
+        return "Execution redrivable period exceeded"
+    return reason
 
 
 def _summary(run: Run) -> dict[str, Any]:
@@ -220,7 +255,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "name": run.name,
         "status": execution.status,
         "startDate": moment(execution.started),
-        "redriveCount": 0,
+        **_redrives(run),
         **_route(run),
     }
     return answer if execution.stopped is None else {**answer, "stopDate": moment(execution.stopped)}

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.core.events import HistoryEvent
-from engine.core.execution import Execution
+from engine.core.execution import RUNNING, Execution
 from engine.machine import StateMachine
 from engine.service import arns
 from engine.service.errors import no_activity, no_execution, no_machine
@@ -93,7 +93,7 @@ class Run:
     """An execution with what AWS tells about it beside its state and history.
 
     `over` is set when it has ended. `input` is the text as it was sent; `tasks` those that the outside answers, by the
-    tokens of the engine.
+    tokens of the engine; `redriven` the times of redrives by their client tokens.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class Run:
         self.alias: str | None = None
         self.history: list[HistoryEvent] = []
         self.tasks: dict[str, Task] = {}
+        self.redriven: dict[str | None, float] = {}
         self.over = threading.Event()
 
     @property
@@ -131,7 +132,8 @@ class Task:
     def open(self) -> bool:
         """Whether anything still waits for it."""
         path, _, number = self.inner.partition("#")
-        frame = self.run.execution.frames.get(path)
+        execution = self.run.execution
+        frame = execution.frames.get(path) if execution.status == RUNNING else None
         return frame is not None and frame.wait == "TASK" and str(frame.token) == number
 
 

@@ -20,6 +20,7 @@ from engine.errors import StoreUnavailable
 from engine.step import Connection
 from engine.values import JSON
 
+CHANGED: Final = "execution {!r} was changed by somebody else in this moment; look with: engine show"
 KEEP: Final = -1.0
 """As `Change.wakes`: go on owning the execution."""
 
@@ -54,6 +55,15 @@ class Change(NamedTuple):
     decision: Decision
     wakes: float | None = KEEP
     signals: Sequence[int] = ()
+
+
+class Redrive(NamedTuple):
+    """A decision by which an execution that has ended goes on, from now on with the definition of that hash."""
+
+    key: int
+    version: int
+    decision: Decision
+    definition: str
 
 
 class Begun(NamedTuple):
@@ -137,6 +147,10 @@ class Store(Protocol):
     def commit(self, changes: Sequence[Change]) -> frozenset[int]:
         """Write a batch. Answers the keys of the changes that came too late, since the execution has another owner by
         now: nothing is written of those. Raises LeaseLost when this owner was given up; then nothing is written."""
+
+    def reopen(self, redrive: Redrive) -> None:
+        """Let an execution that has ended go on: it is free and due at once. Raises Conflict when somebody else was
+        quicker."""
 
     def claim(self, now: float, limit: int) -> Claimed:
         """Own up to `limit` free executions that are due, those that have waited longest first.

@@ -19,9 +19,9 @@ import psycopg
 
 from engine.core.events import Decision, HistoryEvent
 from engine.core.execution import ROOT, RUNNING
-from engine.errors import ExecutionBusy, ExecutionNotFound, LeaseLost, StoreUnavailable
+from engine.errors import Conflict, ExecutionBusy, ExecutionNotFound, LeaseLost, StoreUnavailable
 from engine.step import Connection
-from engine.stores import Begun, Change, Claimed, Definition, Signal, Start, Stored, Summary, rows
+from engine.stores import CHANGED, Begun, Change, Claimed, Definition, Redrive, Signal, Start, Stored, Summary, rows
 from engine.stores.postgres_arrays import int8s, texts
 from engine.stores.postgres_batches import change_columns, start_columns
 from engine.stores.postgres_connection import connect, explained, shown, transaction
@@ -243,6 +243,15 @@ class PostgresStore:
                 self._run("answer_signals", (int8s(signals),))
             self._doubtful = (changes[0].key, changes[0].version)
         return lost
+
+    def reopen(self, redrive: Redrive) -> None:
+        with self.transaction():
+            if not self._run("reopen", rows.reopen_row(redrive)).rowcount:
+                raise Conflict(CHANGED.format(redrive.decision.execution.name))
+            self._write_frames([(redrive.key, redrive.decision)])
+            for key, first, events in rows.history_rows([(redrive.key, redrive.decision)]):
+                self._run("append_history", (key, first, events))
+            self._notify()
 
     def _commit(self, changes: Sequence[Change]) -> frozenset[int]:
         """Executions and history, in one statement."""

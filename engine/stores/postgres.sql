@@ -40,7 +40,7 @@ WITH given AS (
     UPDATE executions e SET version = e.version + 1, status = g.status, events = g.events, sequence = g.sequence,
         runs = g.runs, stopped_at = g.stopped_at, error = g.error, cause = g.cause, output = g.output,
         state = CASE WHEN g.status = 'RUNNING' THEN coalesce(g.state, e.state) END,
-        frame = CASE WHEN g.status = 'RUNNING' THEN coalesce(g.frame, e.frame) END,
+        frame = CASE WHEN g.status <> 'SUCCEEDED' THEN coalesce(g.frame, e.frame) END,
         owner = CASE WHEN g.kept = 1 THEN e.owner END,
         wakes_at = CASE WHEN g.kept = 1 THEN e.wakes_at WHEN g.status <> 'RUNNING' THEN NULL
             WHEN e.wakes_at = 0 THEN 0 ELSE g.wakes_at END
@@ -52,12 +52,20 @@ WITH given AS (
 )
 SELECT id FROM changed;
 
+-- name: reopen
+UPDATE executions SET version = version + 1, owner = NULL, status = %s, wakes_at = %s, state = %s, frame = %s, events = %s,
+    sequence = %s, runs = %s, stopped_at = %s, error = %s, cause = %s, output = %s, definition = %s, header = %s
+WHERE id = %s AND version = %s AND status <> 'RUNNING';
+
 -- name: put_frames
 INSERT INTO frames (execution, path, body) SELECT * FROM unnest(%b, %b, %b)
 ON CONFLICT (execution, path) DO UPDATE SET body = excluded.body;
 
 -- name: drop_frames
 DELETE FROM frames f USING unnest(%b, %b) AS g (execution, path) WHERE f.execution = g.execution AND f.path = g.path;
+
+-- name: append_history
+INSERT INTO history (execution, first_id, events) VALUES (%s, %s, %s);
 
 -- name: answer_signals
 DELETE FROM signals WHERE id = ANY(%b);

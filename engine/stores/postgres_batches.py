@@ -45,7 +45,7 @@ def _change_row(change: Change) -> tuple[Any, ...]:
     """The values of the statement `commit`."""
     execution, history = change.decision.execution, change.decision.history
     going_on = execution.status == RUNNING
-    state, frame = rows.root(change.decision) if going_on else (None, None)
+    state, frame = rows.root(change.decision) if execution.status != SUCCEEDED else (None, None)
     return (
         change.key,
         change.version,

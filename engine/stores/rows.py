@@ -16,8 +16,8 @@ from typing import Any, Final, cast
 import orjson
 
 from engine.core.events import Decision, HistoryEvent
-from engine.core.execution import ROOT, RUNNING, SUCCEEDED, Execution, Frame
-from engine.stores import Change, Start, Stored
+from engine.core.execution import LATER, ROOT, RUNNING, SUCCEEDED, Execution, Frame
+from engine.stores import Change, Redrive, Start, Stored
 from engine.values import JSON
 
 _encode_any: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
@@ -25,7 +25,9 @@ _encode_any: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ch
 COLUMNS: Final = frozenset(
     {"name", "status", "input", "output", "error", "cause", "started", "stopped", "events", "sequence", "runs"}
 )
-"""What of an execution has a column of its own; everything else never changes, and stands in `header`."""
+"""What of an execution has a column of its own; everything else changes with a redrive only, and stands in `header`."""
+
+NONE: Final = object()
 
 FRESH: Final = Frame(ROOT, "", None, 0).to_json()
 
@@ -57,9 +59,11 @@ def park_row(change: Change, owner: int) -> tuple[Any, ...]:
 
 
 def finish_row(change: Change, owner: int) -> tuple[Any, ...]:
-    """The values of the statement `finish`: the execution has ended."""
+    """The values of the statement `finish`: the execution has ended. Unless it succeeded it keeps its frames."""
     execution = change.decision.execution
     return (
+        execution.status != SUCCEEDED,
+        root(change.decision)[1],
         execution.status,
         execution.stopped,
         optional(execution.error),
@@ -95,15 +99,42 @@ def start_row(start: Start, owner: int | None) -> tuple[Any, ...]:
         start.definition,
         header(execution),
         optional(execution.cause),
-        None if ended else frame,
+        None if execution.status == SUCCEEDED else frame,
         encode(execution.input),
         encode(execution.output) if execution.status == SUCCEEDED else None,
     )
 
 
+def reopen_row(redriven: Redrive) -> tuple[Any, ...]:
+    """The values of the statement `reopen`: the execution goes on, or has ended once more."""
+    execution = redriven.decision.execution
+    going_on = execution.status == RUNNING
+    state, frame = root(redriven.decision)
+    return (
+        execution.status,
+        0.0 if going_on else None,
+        state if going_on else None,
+        None if execution.status == SUCCEEDED else frame,
+        execution.events,
+        execution.sequence,
+        execution.runs,
+        execution.stopped,
+        optional(execution.error),
+        optional(execution.cause),
+        encode(execution.output) if execution.status == SUCCEEDED else None,
+        redriven.definition,
+        header(execution),
+        redriven.key,
+        redriven.version,
+    )
+
+
 def header(execution: Execution) -> str:
     """The column `header`."""
-    return encode({name: value for name, value in execution.header().items() if name not in COLUMNS})
+    facts = execution.header()
+    return encode(
+        {name: value for name, value in facts.items() if name not in COLUMNS and value != LATER.get(name, NONE)}
+    )
 
 
 def history_rows(decisions: Iterable[tuple[int, Decision]]) -> Iterator[HistoryRow]:

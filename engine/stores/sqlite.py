@@ -16,9 +16,22 @@ from typing import Any
 
 from engine.core.events import HistoryEvent
 from engine.core.execution import RUNNING
-from engine.errors import ExecutionBusy, ExecutionNotFound, LeaseLost
+from engine.errors import Conflict, ExecutionBusy, ExecutionNotFound, LeaseLost
 from engine.step import Connection
-from engine.stores import KEEP, Begun, Change, Claimed, Definition, Signal, Start, Stored, Summary, rows
+from engine.stores import (
+    CHANGED,
+    KEEP,
+    Begun,
+    Change,
+    Claimed,
+    Definition,
+    Redrive,
+    Signal,
+    Start,
+    Stored,
+    Summary,
+    rows,
+)
 from engine.stores.ownership import Locks
 from engine.stores.sql import statements
 from engine.stores.sqlite_connection import Transactions, connect, explained
@@ -185,6 +198,13 @@ class SqliteStore:
             self._write([(change.key, change.decision) for change in changes])
             self._many("answer_signal", [(signal,) for change in changes for signal in change.signals])
         return lost
+
+    def reopen(self, redrive: Redrive) -> None:
+        with self.transaction() as db:
+            if not db.execute(self._sql["reopen"], rows.reopen_row(redrive)).rowcount:
+                raise Conflict(CHANGED.format(redrive.decision.execution.name))
+            self._write([(redrive.key, redrive.decision)])
+        self._data_version = -1
 
     def _check_owner(self) -> None:
         if not self._read("owner", (self._owned(),)):

@@ -23,12 +23,18 @@ UPDATE executions SET owner = NULL, wakes_at = CASE wakes_at WHEN 0 THEN 0 ELSE 
 WHERE id = ? AND version = ? AND owner = ?;
 
 -- name: finish
-UPDATE executions SET owner = NULL, wakes_at = NULL, version = version + 1, state = NULL, frame = NULL, status = ?,
+UPDATE executions SET owner = NULL, wakes_at = NULL, version = version + 1, state = NULL,
+    frame = CASE WHEN ? THEN ifnull(?, frame) END, status = ?,
     stopped_at = ?, error = ?, cause = ?, output = ?, events = ?, sequence = ?, runs = ?
 WHERE id = ? AND version = ? AND owner = ?;
 
 -- name: held
 SELECT id, version FROM executions WHERE owner = ? AND id IN (SELECT value FROM json_each(?));
+
+-- name: reopen
+UPDATE executions SET version = version + 1, owner = NULL, status = ?, wakes_at = ?, state = ?, frame = ?, events = ?,
+    sequence = ?, runs = ?, stopped_at = ?, error = ?, cause = ?, output = ?, definition = ?, header = ?
+WHERE id = ? AND version = ? AND status <> 'RUNNING';
 
 -- name: put_frame
 INSERT INTO frames (execution, path, body) VALUES (?, ?, ?) ON CONFLICT (execution, path) DO UPDATE SET body = excluded.body;

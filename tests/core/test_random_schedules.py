@@ -13,9 +13,20 @@ from typing import Any
 import pytest
 
 from engine import load_flow
+from engine.cli.trace import Trace
 from engine.core.decide import decide
-from engine.core.events import Event, ExecutionStarted, ScheduleTask, StartTimer, TaskFailed, TaskSucceeded, TimerFired
-from engine.core.execution import RUNNING, Execution
+from engine.core.events import (
+    Event,
+    ExecutionRedriven,
+    ExecutionStarted,
+    HistoryEvent,
+    ScheduleTask,
+    StartTimer,
+    TaskFailed,
+    TaskSucceeded,
+    TimerFired,
+)
+from engine.core.execution import OVER, RUNNING, Execution
 from engine.machine import StateMachine
 from engine.values import dump
 from tests.core.drivers import START, _changes_nothing, _reload
@@ -59,10 +70,10 @@ def random_state(chance: random.Random, depth: int, names: list[int]) -> dict[st
     return state
 
 
-def random_events(chance: random.Random, command: ScheduleTask, now: float) -> list[Event]:
+def random_events(chance: random.Random, command: ScheduleTask, now: float, boom: float) -> list[Event]:
     """One answer, perhaps twice, perhaps only after its time-out."""
     at = now + chance.choice([0, 0, 1, 5, 30])
-    if chance.random() < 0.4:
+    if chance.random() < boom:
         answer: Event = TaskFailed(command.token, "Boom", None, at)
     else:
         answer = TaskSucceeded(command.token, chance.randint(0, 9), at)
@@ -73,33 +84,70 @@ def random_events(chance: random.Random, command: ScheduleTask, now: float) -> l
 @pytest.mark.parametrize("seed", range(SCHEDULES))
 def test_a_random_flow_under_a_random_schedule_ends_well(seed: int) -> None:
     chance = random.Random(seed)
-    machine = load_flow(random_machine(chance, 2, [0]))
-    execution = run(machine, chance)
-    assert execution.status in ("SUCCEEDED", "FAILED")
-    assert execution.frames == {}, "an execution that has ended leaves no frame behind"
+    run = Run(load_flow(random_machine(chance, 2, [0])), chance)
+    run.feed(ExecutionStarted(START))
+    run.to_its_end()
+    assert run.execution.status in ("SUCCEEDED", "FAILED")
+    if run.execution.status == "SUCCEEDED":
+        assert run.execution.frames == {}, "an execution that has succeeded leaves no frame behind"
 
 
-def run(machine: StateMachine, chance: random.Random) -> Execution:
-    execution = Execution(f"random-{chance.random()}", {"items": [1, 2, 3]})
-    pending: list[Event] = [ExecutionStarted(START)]
-    past: list[Event] = []
-    now = START
-    tokens: set[str] = set()
-    while execution.status == RUNNING:
-        assert pending, f"the execution is stuck: {dump([frame.to_json() for frame in execution.frames.values()])}"
-        # Any event may come first; none comes before its time. Answers of cancelled calls come all the same.
-        event = pending.pop(chance.randrange(len(pending)))
-        now = event.time = max(now, event.time)
-        decision = decide(machine, _reload(execution), event)
-        execution = decision.apply()
-        past.append(event)
-        for stale in chance.sample(past, min(2, len(past))):
-            _changes_nothing(machine, execution, stale, now)
+@pytest.mark.parametrize("seed", range(SCHEDULES))
+def test_a_random_flow_that_is_redriven_until_it_succeeds_runs_nothing_again_that_had_succeeded(seed: int) -> None:
+    chance = random.Random(seed)
+    run = Run(load_flow(random_machine(chance, 2, [0])), chance)
+    run.feed(ExecutionStarted(START))
+    for redrives in range(50):
+        run.to_its_end()
+        execution = run.execution
+        assert execution.redrives == redrives
+        assert sum(event[3] == "ExecutionRedriven" for event in run.history) == redrives
+        if execution.status == "SUCCEEDED":
+            break
+        run.done |= {path for path, frame in execution.frames.items() if frame.wait == OVER}
+        run.boom = 0.4 / (redrives + 2)
+        run.feed(ExecutionRedriven(run.now))
+        run.done.clear()
+    assert run.execution.status == "SUCCEEDED"
+    assert [event[0] for event in run.history] == list(range(1, run.execution.events + 1))
+    assert Trace.of(run.history).status == "SUCCEEDED"
+
+
+class Run:
+    """One execution under a random schedule. `boom`: how often a task fails; `done`: paths that must not be called."""
+
+    def __init__(self, machine: StateMachine, chance: random.Random) -> None:
+        self.machine = machine
+        self.chance = chance
+        self.execution = Execution(f"random-{chance.random()}", {"items": [1, 2, 3]})
+        self.pending: list[Event] = []
+        self.past: list[Event] = []
+        self.history: list[HistoryEvent] = []
+        self.tokens: set[str] = set()
+        self.done: set[str] = set()
+        self.now = START
+        self.boom = 0.4
+
+    def feed(self, event: Event) -> None:
+        self.now = event.time = max(self.now, event.time)
+        decision = decide(self.machine, _reload(self.execution), event)
+        self.execution = decision.apply()
+        self.history += decision.history
+        self.past += [event] if not isinstance(event, ExecutionRedriven) else []
+        for stale in self.chance.sample(self.past, min(2, len(self.past))):
+            _changes_nothing(self.machine, self.execution, stale, self.now)
         for command in decision.commands:
             if isinstance(command, ScheduleTask):
-                assert command.token not in tokens, "a token was given out twice"
-                tokens.add(command.token)
-                pending += random_events(chance, command, now)
+                assert command.token not in self.tokens, "a token was given out twice"
+                assert command.path not in self.done, "a branch that had succeeded was run again"
+                self.tokens.add(command.token)
+                self.pending += random_events(self.chance, command, self.now, self.boom)
             elif isinstance(command, StartTimer):
-                pending.append(TimerFired(command.token, command.due))
-    return execution
+                self.pending.append(TimerFired(command.token, command.due))
+
+    def to_its_end(self) -> None:
+        while self.execution.status == RUNNING:
+            frames = [frame.to_json() for frame in self.execution.frames.values()]
+            assert self.pending, f"the execution is stuck: {dump(frames)}"
+            # Any event may come first; none comes before its time. Answers of cancelled calls come all the same.
+            self.feed(self.pending.pop(self.chance.randrange(len(self.pending))))

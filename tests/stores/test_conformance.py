@@ -11,11 +11,11 @@ import pytest
 
 from engine import load_flow
 from engine.core.decide import decide
-from engine.core.events import Decision, ExecutionStarted, ExecutionStopped, TaskSucceeded
+from engine.core.events import Decision, ExecutionRedriven, ExecutionStarted, ExecutionStopped, TaskSucceeded
 from engine.core.execution import Execution
-from engine.errors import ExecutionBusy, ExecutionNotFound, LeaseLost
+from engine.errors import Conflict, ExecutionBusy, ExecutionNotFound, LeaseLost
 from engine.step import Connection
-from engine.stores import KEEP, Change, Start, Store, Stored, open_store
+from engine.stores import KEEP, Change, Redrive, Start, Store, Stored, open_store
 from engine.values import JSON, content_hash, dump
 
 NOW = 1_767_225_600.0
@@ -152,7 +152,7 @@ def test_what_is_parked_wakes_at_its_time_and_its_frames_with_it(url: str) -> No
         assert sorted(claimed.execution.frames) == ["0", "0.0", "0.1"]
         decision = decide(MACHINE, claimed.execution, ExecutionStopped(NOW + 61))
         store.commit([Change(claimed.key, claimed.version, decision)])
-        assert store.load("x").execution.frames == {}
+        assert sorted(store.load("x").execution.frames) == ["0", "0.0", "0.1"], "what a redrive would go on from"
         assert store.claim(NOW + 1000, 10) == ([], None)
 
 
@@ -219,6 +219,30 @@ def test_lists_are_filtered_and_the_youngest_comes_first(url: str) -> None:
         (ended,) = store.list(status="ABORTED")
         assert (ended.error, ended.state, ended.stopped) == ("Err", None, NOW + 9)
         assert [found.state for found in store.list(limit=1)] == ["A"]
+
+
+def test_what_has_ended_is_reopened_once_with_its_frames_and_another_definition(url: str) -> None:
+    with opened(url) as store:
+        (made,) = create(store, "x", owned=True)
+        store.commit([Change(made.key, 1, answer(made))])
+        running = store.load("x")
+        early = Redrive(running.key, running.version, Decision(running.execution, {}, [], []), DIGEST)
+        with pytest.raises(Conflict):
+            store.reopen(early)
+        store.commit([Change(running.key, 2, decide(MACHINE, running.execution, ExecutionStopped(NOW + 9, "E")))])
+        ended = store.load("x")
+        other = {**FLOW, "Comment": "newer"}
+        store.put_definition(content_hash(other), other, None)
+        decision = decide(MACHINE, ended.execution, ExecutionRedriven(NOW + 10))
+        redrive = Redrive(ended.key, ended.version, decision, content_hash(other))
+        store.reopen(redrive)
+        with pytest.raises(Conflict, match="changed by somebody else"):
+            store.reopen(redrive)
+        read = store.load("x")
+        assert snapshot(read.execution) == snapshot(decision.apply())
+        assert (read.definition, read.execution.redrives) == (content_hash(other), 1)
+        assert [event[0] for event in store.history("x")] == list(range(1, read.execution.events + 1))
+        assert [found.execution.name for found in store.claim(NOW, 10).executions] == ["x"]
 
 
 # -- owners --------------------------------------------------------------------------------------------------------
