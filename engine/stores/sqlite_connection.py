@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,12 +30,26 @@ def connect(path: Path | None) -> sqlite3.Connection:
     """A connection on which transactions begin and end where our code says so. `None`: a database in memory."""
     connection = bare(path)
     try:
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {WAL_PAGES}"):
+        _use_wal(connection)
+        for pragma in ("synchronous = FULL", f"wal_autocheckpoint = {WAL_PAGES}"):
             connection.execute(f"PRAGMA {pragma}")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Only the first connection ever changes the mode. SQLite does not wait for its turn at that, so we do."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as problem:
+            if "locked" not in str(problem) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def bare(path: Path | None) -> sqlite3.Connection:
