@@ -58,10 +58,15 @@ def steps_to(booking: Booking, ride: Mapping[str, Any], cycle: Lifecycle) -> Seq
 def follow(repo: Repository, booking: Booking, ride: Mapping[str, Any], *, actor: str) -> Booking:
     """Take the booking where its ride is, with events; what cannot be is noted once and calls people.
 
-    `ride`: a ride of the contract, newer than the last one seen. Raises what `Repository.transition` raises.
+    `ride`: a ride of the contract; one older than the last one seen changes nothing. Raises as `transition` does.
     """
-    booking = repo.update(booking, doc={**booking.doc, "ride": seen(booking, ride)})
-    if booking.status in OURS:
+    last = (booking.doc.get("ride") or {}).get("sequence")
+    if last is not None and ride["sequence"] < last:
+        return booking  # an answer that was overtaken
+    known = seen(booking, ride)
+    if known != booking.doc.get("ride"):
+        booking = repo.update(booking, doc={**booking.doc, "ride": known})
+    if booking.terminal_at is not None or booking.status in OURS:
         return booking
     try:
         triggers = steps_to(booking, ride, lifecycle())

@@ -47,6 +47,12 @@ DELETE FROM orphan_watch WHERE booking_id IN (
 -- name: bookings__slots
 DELETE FROM booking_slots WHERE booking_id IN (
   SELECT booking_id FROM bookings WHERE terminal_at <= :before ORDER BY terminal_at, booking_id LIMIT :limit);
+-- name: bookings__looks
+DELETE FROM ride_looks WHERE booking_id IN (
+  SELECT booking_id FROM bookings WHERE terminal_at <= :before ORDER BY terminal_at, booking_id LIMIT :limit);
+-- name: bookings__points
+DELETE FROM loyalty_accruals WHERE booking_id IN (
+  SELECT booking_id FROM bookings WHERE terminal_at <= :before ORDER BY terminal_at, booking_id LIMIT :limit);
 -- name: bookings__personal
 DELETE FROM booking_pii WHERE booking_id IN (
   SELECT booking_id FROM bookings WHERE terminal_at <= :before ORDER BY terminal_at, booking_id LIMIT :limit);

@@ -1,0 +1,119 @@
+"""Rides after their confirmation: told by messages, found by polling, whatever comes in between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.booking.listening import SECRET, Door, listening
+from tests.booking.world import BOOKING, ROOT, World, asap, scheduled
+
+CASES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("lives.yaml").read_text())
+WISHES = {"asap": asap, "scheduled": scheduled}
+
+
+def track(here: World, flow: Any = ROOT / "flows/track.yaml", name: str = "track-1") -> Any:
+    """Follow the ride to its end."""
+    return here.engine.run(flow, {"booking_id": BOOKING}, name=name)
+
+
+def one_look() -> dict[str, Any]:
+    flow: dict[str, Any] = yaml.safe_load((ROOT / "flows/track.yaml").read_text())
+    flow["States"]["Look"]["Next"] = "Done"
+    return flow
+
+
+def plan_of(case: dict[str, Any]) -> dict[str, Any]:
+    """The plan of a case; webhooks take a moment, so that they come after the answer to the create."""
+    wait = case.get("steps_s", 10)
+    life = [{"after_s": wait, "to": status} for status in case.get("life", [])]
+    faults = [
+        *([{"op": "createRide", "fault": "life", "params": {"steps": life}}] if life else []),
+        *case.get("plan", []),
+    ]
+    return {"faults": faults}
+
+
+def live_through(case: dict[str, Any], here: World, door: Door) -> None:
+    here.book(WISHES[case.get("wish", "scheduled")]())
+    door.deliver()
+    for _ in range(20):
+        here.clock.advance(5) if case.get("messages", True) else None
+        door.deliver()
+    if case.get("poll") == "once":
+        track(here, one_look())
+    elif case.get("poll"):
+        assert track(here).output["status"] == case["status"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_a_ride_goes_through_its_life(case: dict[str, Any], world: Any) -> None:
+    with listening() as door:
+        target = {"webhook": {"url": door.url, "secret": SECRET}} if case.get("messages", True) else {}
+        here = world(*case.get("faults", []), plan={**plan_of(case), **target}, TAXI_WEBHOOK_SECRET=SECRET)
+        door.world = here
+        live_through(case, here, door)
+        (row,) = here.rows("SELECT * FROM bookings WHERE booking_id = ?", BOOKING)
+        assert (row["status"], here.events(user_facing=True)) == (case["status"], case["told"])
+        assert row["attention"] == case.get("attention", 0)
+        assert sum(ride["live"] for ride in here.sim.rides()) == case.get("live", 0)
+        assert door.answers == case.get("answers", [])
+        states = Counter(row["state"] for row in here.rows("SELECT state FROM webhook_inbox"))
+        assert states == case.get("inbox", states)
+        assert bool(here.rows("SELECT 1 FROM booking_slots")) == case["slot"]
+        assert here.violations() == []
+
+
+def test_a_ride_far_ahead_is_looked_at_every_quarter_of_an_hour_and_near_its_pickup_every_minute(world: Any) -> None:
+    def end(seconds: float) -> None:
+        if here.clock.now() >= pickup:
+            here.sim.advance_ride(BOOKING + "-r1", to="COMPLETED")
+
+    here = world()
+    here.book(scheduled())
+    pickup, here.on_advance = here.clock.now() + 2 * 3600, end
+    assert track(here).output["status"] == "COMPLETED"
+    # 15 minutes until half an hour before the pickup, then one
+    assert here.sim.calls("getRide") == 1 + 6 + 30
+    assert here.rows("SELECT * FROM ride_looks") == []
+    assert here.violations() == []
+
+
+def test_what_the_event_tells_of_the_driver_has_no_number_and_the_booking_masks_it(world: Any) -> None:
+    here = world(plan=plan_of({"life": ["DRIVER_ASSIGNED"]}))
+    here.book(scheduled())
+    here.clock.advance(10)
+    driver = track(here, one_look()).output["booking"]["ride"]["driver"]
+    assert driver["phone"].startswith("+44•")
+    told = here.log.read_text()
+    assert driver["first_name"] in told
+    assert "phone" not in told
+    assert "+4477" not in told
+
+
+def test_a_ride_that_the_taxi_company_does_not_know_any_more_calls_people(world: Any) -> None:
+    here = world()
+    here.book(scheduled())
+    here.sim.reset()
+    track(here, one_look())
+    assert here.events() == ["requested", "confirmed", "attention_required"]
+
+
+def test_a_ride_that_never_ends_calls_people(world: Any) -> None:
+    here = world()
+    here.book(scheduled())
+    here.clock.advance(10 * 3600)
+    track(here, one_look())
+    assert here.rows("SELECT attention FROM bookings") == [{"attention": 1}]
+
+
+def test_a_message_of_an_unknown_sender_or_without_a_secret_is_refused(world: Any) -> None:
+    here = world()
+    door = Door()
+    door.world = here
+    assert door.take({}, b"{}") == 401
+    door.server.server_close()
