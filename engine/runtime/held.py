@@ -24,7 +24,8 @@ class Held:
 
     `advance` is the working state of what has been decided since the last commit; `calls` the tokens of the calls that
     are out or about to be made; `timers` a heap of moments and tokens ("" is the execution's own deadline); `alarm`
-    when the worker is to look at them; `aside` says until when it is to be left alone, since it cannot go on here;
+    when the worker is to look at them; `later` what happens to it while a batch with it is being written (None: none
+    is); `aside` says until when it is to be left alone, since it cannot go on here;
     `follower` is told of the end, and will want to see the `history`.
     """
 
@@ -37,6 +38,7 @@ class Held:
         "follower",
         "history",
         "key",
+        "later",
         "machine",
         "signals",
         "timers",
@@ -54,6 +56,7 @@ class Held:
         self.signals: list[int] = []
         self.timers: list[tuple[float, str]] = []
         self.alarm: float | None = None
+        self.later: list[Event] | None = None
         self.aside: float | None = None
         self.follower: Future[Outcome] | None = None
         self.history: list[HistoryEvent] | None = None

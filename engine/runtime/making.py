@@ -71,10 +71,10 @@ class Calls:
         for pace in self.pool.paces.values():
             pace.waiting.clear()
 
-    def make(self, receive: Callable[[Held, str, list[Any]], None]) -> None:
-        """Make what is ready. Raises Replaced."""
+    def make(self, receive: Callable[[Held, str, list[Any]], None], most: int) -> None:
+        """Make what is ready, not more than `most`. Raises Replaced."""
         until = time.perf_counter() + HERE_SECONDS
-        while self.ready:
+        for _ in range(min(most, len(self.ready))):
             held, command = self.ready.popleft()
             if not held.waits_for(command):
                 receive(held, command.token, [])

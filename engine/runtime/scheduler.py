@@ -3,7 +3,8 @@
 Rules of this file:
 
 1. Nothing follows from a decision before its commit.
-2. What arrives during a commit is the next batch: the busier it is, the more each commit carries.
+2. What arrives during a commit is the next batch: the busier it is, the more each commit carries. Where a commit is a
+   server's work, one half is decided while the other is written; nothing else is asked of the store meanwhile.
 3. A call whose answer is lost with its process is made again by whoever takes over, under the same idempotency key.
 4. Once this worker was given up for dead (`LeaseLost`) it forgets everything that it held and starts afresh.
 """
@@ -17,35 +18,28 @@ from logging import DEBUG
 from typing import Any, Final
 
 from engine.core.decide import decide
-from engine.core.events import (
-    Decision,
-    Event,
-    ExecutionResumed,
-    ScheduleTask,
-    StartTimer,
-)
+from engine.core.events import Decision, Event, ExecutionResumed, ScheduleTask, StartTimer
 from engine.core.execution import RUNNING
-from engine.errors import EngineError, ExecutionAlreadyExists, ExecutionBusy, LeaseLost, StoreUnavailable
+from engine.errors import EngineError, LeaseLost, StoreUnavailable
 from engine.runtime.context import EngineHost, logger
 from engine.runtime.held import Alarms, Held
+from engine.runtime.lookout import LOOK_SECONDS, Lookout
 from engine.runtime.machines import Machines
 from engine.runtime.making import Calls
 from engine.runtime.pool import Pool
 from engine.runtime.signals import event_of
 from engine.runtime.simulate import Outcome
-from engine.runtime.writing import Submission, write
+from engine.runtime.writing import Batch, Flight, Pilot, Submission, write_within
 from engine.step import StepRegistry
-from engine.stores import KEEP, Begun, Stored
+from engine.stores import KEEP, Begun, Signal, Stored
 
-LOOK_SECONDS: Final = 0.01
-"""How often others' writes are looked for."""
-POLL_SECONDS: Final = 1.0
-"""How often due executions, and processes that are gone, are looked for when nothing says that there are any."""
 CLAIM: Final = 500
 """Most executions taken up at once."""
 SET_ASIDE_SECONDS: Final = 60.0
 """How long an execution that this worker cannot run is left alone."""
 LONGEST_PAUSE: Final = 2.0
+HALF: Final = 8
+"""Fewest executions that a batch is split for, so that the store writes one part while the other is decided."""
 
 
 class Scheduler:
@@ -66,10 +60,10 @@ class Scheduler:
         self.held: dict[int, Held] = {}
         self.dirty: dict[int, Held] = {}
         self.submitted: list[Submission] = []
-        self.heeded: set[int] = set()
+        self.flight: Flight | None = None
+        self.pilot = Pilot()
         self.alarms = Alarms()
-        self.due: float | None = 0.0
-        self.looked = self.polled = 0.0
+        self.lookout = Lookout(host.store, host.clock)
         self.pause = 0.0
         self.draining: float | None = None
         self.restless = False
@@ -84,11 +78,15 @@ class Scheduler:
             self.look_around()
             worked = self.take_in(patient and not self.busy)
             worked = self.ring() or worked
-            if self.dirty or self.submitted or self.calls.within:
+            if self.flight is not None and (self.flight.landed or not self.calling):
+                self.settle()
+                worked = True
+            elif self.flight is None and (self.dirty or self.submitted or self.calls.within):
                 self.write()
                 worked = True
-            if self.calls.ready and self.draining is None:
-                self.calls.make(self.receive)
+            if self.calling:
+                ready = len(self.calls.ready)
+                self.calls.make(self.receive, max(HALF, (ready + 1) // 2) if self.store.apart else ready)
                 worked = True
         except LeaseLost as loss:
             self.forfeit(loss)
@@ -99,15 +97,18 @@ class Scheduler:
     @property
     def busy(self) -> bool:
         """Whether there is something to do at once."""
-        return bool(self.dirty or self.submitted or (self.calls.ready and self.draining is None))
+        return bool(self.dirty or self.submitted or self.flight or self.calling)
+
+    @property
+    def calling(self) -> bool:
+        """Whether calls are to be made."""
+        return bool(self.calls.ready) and self.draining is None
 
     @property
     def idle(self) -> bool:
         """Whether nothing is to be done here, now or later, unless something comes from outside."""
-        return (
-            not (self.busy or self.held or self.pool.out or self.calls.within or self.inbox.qsize())
-            and self.due is None
-        )
+        here = self.busy or self.held or self.pool.out or self.calls.within or self.inbox.qsize()
+        return not here and self.lookout.due is None
 
     def drain(self, patience: float) -> None:
         """Begin nothing more. From any thread."""
@@ -119,7 +120,7 @@ class Scheduler:
         """Whether all calls that were out when draining began have ended, or were waited for long enough."""
         if self.draining is None:
             return False
-        done = not (self.pool.out or self.dirty or self.submitted or self.inbox.qsize())
+        done = not (self.pool.out or self.dirty or self.submitted or self.flight or self.inbox.qsize())
         return done or time.monotonic() > self.draining
 
     # -- taking in -------------------------------------------------------------------------------------------------
@@ -140,8 +141,7 @@ class Scheduler:
 
     def next(self) -> float | None:
         """When something is due, here or in the store."""
-        moments = [moment for moment in (self.alarms.next(), self.due) if moment is not None]
-        return min(moments, default=None)
+        return min((moment for moment in (self.alarms.next(), self.lookout.due) if moment is not None), default=None)
 
     def receive_from(self, arrived: Any) -> None:
         """A submission, or what came of a call: key, token, events and, from a thread, the step's name."""
@@ -168,6 +168,9 @@ class Scheduler:
 
     def feed(self, held: Held, event: Event) -> None:
         """Decide; what was decided is written with the next batch."""
+        if held.later is not None:
+            held.later.append(event)
+            return
         try:
             held.feed(event)
             self.dirty[held.key] = held
@@ -179,8 +182,9 @@ class Scheduler:
         now = self.host.clock.now()
         due = self.alarms.ring(now, self.held)
         for held in due:
-            for event in held.ring(now):
-                self.feed(held, event)
+            if held.later is None:
+                for event in held.ring(now):
+                    self.feed(held, event)
             self.alarms.set(held)
         return bool(due)
 
@@ -188,20 +192,10 @@ class Scheduler:
 
     def look_around(self, *, now: bool = False) -> None:
         """What others want: signals, executions that are due, processes that are gone. Raises LeaseLost."""
-        moment = time.monotonic()
-        if moment < self.looked + LOOK_SECONDS and not now:
-            return
-        self.looked = moment
-        polling = now or moment >= self.polled + POLL_SECONDS
-        if polling:
-            self.polled = moment
-            freed = self.store.beat()
-            if freed:
-                logger.warning("%d executions of a process that is gone are free again", freed)
-        if self.store.changed() or polling:
-            self.heed()
-            self.due = self.host.clock.now()
-        if self.due is not None and self.due <= self.host.clock.now() and self.room > 0 and self.draining is None:
+        if self.lookout.look(now=now):
+            self.settle()
+            self.heed(self.lookout.ask())
+        if self.lookout.claims and self.draining is None and self.room > 0:
             self.claim()
 
     @property
@@ -211,24 +205,25 @@ class Scheduler:
             return 0
         return min(self.most - len(self.held), CLAIM)
 
-    def heed(self) -> None:
-        """Signals: callbacks, or that an execution is to stop."""
-        for signal in self.store.signals():
+    def heed(self, signals: list[Signal]) -> None:
+        """Callbacks, or that an execution is to stop."""
+        for signal in signals:
             held = self.held.get(signal.key)
-            if held is not None and signal.id not in self.heeded:
-                self.heeded.add(signal.id)
+            if held is None:
+                self.lookout.forget([signal.id])  # its time comes when the execution is taken up
+            else:
                 held.signals.append(signal.id)
                 self.feed(held, event_of(signal.event, self.host.clock.now()))
 
     def claim(self) -> None:
         """Take up what is due."""
-        room = self.room
-        claimed = self.store.claim(self.host.clock.now(), room)
-        self.due = claimed.due
+        self.settle()
+        claimed = self.store.claim(self.host.clock.now(), self.room)
+        self.lookout.due = claimed.due
         for stored in claimed.executions:
             self.admit(stored)
         if claimed.executions:
-            self.heed()
+            self.heed(self.lookout.signals())
 
     def admit(self, stored: Stored) -> None:
         """Take up one execution: ask again for everything that it waits for."""
@@ -248,22 +243,57 @@ class Scheduler:
             self.follow(held, decision)
 
     def write(self) -> None:
-        """Commit what was decided, and do what follows."""
+        """Commit what was decided, and do what follows: at once, or while the next calls are made."""
         for submission in self.submitted:
             machine = submission.machine
             self.store.put_definition(submission.start.definition, machine.source, machine.file)
-        batch = write(self.store, self.calls, self.dirty.values(), self.submitted, self.host.clock.now())
+        dirty, submitted, now = self.dirty, self.submitted, self.host.clock.now()
+        if self.calls.within:
+            batch = write_within(self.store, self.calls, dirty.values(), submitted, now)
+            self.dirty, self.submitted = {}, []
+            self.written(batch)
+            return
+        self.flight = Flight(self.store, dirty.values(), submitted, now)
         self.dirty, self.submitted = {}, []
+        if self.store.apart and self.calling:
+            self.pilot.take(self.flight)
+        else:
+            self.flight.fly()
+            self.settle()
+
+    def settle(self) -> None:
+        """Wait for the batch that is on its way to the disk, and do what follows."""
+        flight, self.flight = self.flight, None
+        if flight is None:
+            return
+        missed = [(held, held.later) for held, _ in flight.changes]
+        for held, _ in missed:
+            held.later = None
+        try:
+            batch = flight.land()
+        except BaseException:
+            self.dirty.update((held.key, held) for held, _ in flight.changes)
+            self.submitted[:0] = flight.submitted
+            raise
+        else:
+            self.written(batch)
+        finally:
+            for held, events in missed:
+                for event in events or ():
+                    if self.held.get(held.key) is held:
+                        self.feed(held, event)
+
+    def written(self, batch: Batch) -> None:
+        """The batch is durable: do what follows."""
         for held, change in batch.written:
             held.written(change.decision)
-            self.heeded.difference_update(change.signals)
+            self.lookout.forget(list(change.signals))
             if held.execution.status != RUNNING:
                 self.end(held)
             elif change.wakes != KEEP:
                 self.drop(held)
-                if change.wakes is not None:
-                    self.due = change.wakes if self.due is None else min(self.due, change.wakes)
-            else:
+                self.lookout.parked(change.wakes)
+            elif held.aside is None:
                 self.follow(held, change.decision)
         for submission, begun in batch.begun:
             self.begin(submission, begun)
@@ -271,7 +301,9 @@ class Scheduler:
             self.lose(held)
         for held, problem in batch.refused:
             self.set_aside(held, problem)
-        if self.pause:
+        self.dirty.update((held.key, held) for held in batch.left)
+        self.submitted[:0] = batch.unbegun
+        if self.pause and not batch.left and not batch.unbegun:
             logger.warning("the store is back")
             self.pause = 0.0
 
@@ -293,24 +325,19 @@ class Scheduler:
 
     def consider(self, held: Held) -> None:
         """See whether there is nothing to do for this one for long; then it is given back with the next batch."""
-        if not held.calls and held.advance is None and held.may_park(self.host.clock.now()):
+        if held.later is None and not held.calls and held.advance is None and held.may_park(self.host.clock.now()):
             held.open(self.host.clock.now())
             self.dirty[held.key] = held
 
-    def begin(self, submission: Submission, begun: Begun) -> None:
-        """A submitted execution exists now, or did before."""
-        future, decision = submission.future, submission.start.decision
-        if begun.key is None:
-            name = decision.execution.name
-            future.set_exception(
-                ExecutionBusy(f"execution {name!r} exists already; look with: engine show {name}")
-                if begun.same
-                else ExecutionAlreadyExists(f"execution {name!r} exists with another input; choose another name")
-            )
+    def begin(self, submission: Submission, begun: Begun | Exception) -> None:
+        """A submitted execution exists now, or did before, or cannot be written."""
+        decision = submission.start.decision
+        if isinstance(begun, Exception) or begun.key is None:
+            submission.refuse(begun)
             return
         held = Held(begun.key, decision.apply(), 1)
         held.machine = submission.machine
-        held.follower, held.history = future, list(decision.history)
+        held.follower, held.history = submission.future, list(decision.history)
         if held.execution.status == RUNNING:
             self.held[held.key] = held
             self.follow(held, decision)
@@ -329,7 +356,7 @@ class Scheduler:
         """It is no longer ours, or over."""
         self.held.pop(held.key, None)
         self.dirty.pop(held.key, None)
-        self.heeded.difference_update(held.signals)
+        self.lookout.forget(held.signals)
         self.restless = True
 
     def lose(self, held: Held) -> None:
@@ -366,7 +393,8 @@ class Scheduler:
         for held in list(self.held.values()):
             if held.follower is not None:
                 held.follower.set_exception(loss)
-        self.held, self.dirty, self.heeded = {}, {}, set()
+        self.held, self.dirty, self.flight = {}, {}, None
+        self.lookout.clear()
         self.alarms.clear()
         self.calls.clear()
         self.store.enter(self.lease)

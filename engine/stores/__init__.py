@@ -73,6 +73,13 @@ class Begun(NamedTuple):
     same: bool = True
 
 
+class Written(NamedTuple):
+    """What became of a batch: one Begun for each start, and the keys of the changes that came too late."""
+
+    begun: Sequence[Begun]
+    late: frozenset[int]
+
+
 class Claimed(NamedTuple):
     """Executions that have become this store's own, and when the next free one is due (None: none is)."""
 
@@ -117,6 +124,8 @@ class Store(Protocol):
 
     url: str
     owner: int | None
+    apart: bool
+    """Whether the work of a commit is done elsewhere (by a server), so that others can be decided meanwhile."""
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Everything inside is committed together at its end, or not at all when it raises. One inside another is a
@@ -151,6 +160,9 @@ class Store(Protocol):
     def reopen(self, redrive: Redrive) -> None:
         """Let an execution that has ended go on: it is free and due at once. Raises Conflict when somebody else was
         quicker."""
+
+    def write(self, starts: Sequence[Start], changes: Sequence[Change]) -> Written:
+        """`create` and `commit` in one transaction."""
 
     def claim(self, now: float, limit: int) -> Claimed:
         """Own up to `limit` free executions that are due, those that have waited longest first.

@@ -18,20 +18,32 @@ from typing import Any, Final
 import psycopg
 
 from engine.core.events import Decision, HistoryEvent
-from engine.core.execution import ROOT, RUNNING
+from engine.core.execution import RUNNING
 from engine.errors import Conflict, ExecutionBusy, ExecutionNotFound, LeaseLost, StoreUnavailable
 from engine.step import Connection
-from engine.stores import CHANGED, Begun, Change, Claimed, Definition, Redrive, Signal, Start, Stored, Summary, rows
-from engine.stores.postgres_arrays import int8s, texts
-from engine.stores.postgres_batches import change_columns, start_columns
+from engine.stores import (
+    CHANGED,
+    Begun,
+    Change,
+    Claimed,
+    Definition,
+    Redrive,
+    Signal,
+    Start,
+    Stored,
+    Summary,
+    Written,
+    rows,
+)
+from engine.stores.postgres_arrays import float8s, int8s, texts
+from engine.stores.postgres_batches import change_columns, distinct, late_ones, narrow, start_columns
 from engine.stores.postgres_connection import connect, explained, shown, transaction
+from engine.stores.postgres_doubt import Doubt
 from engine.stores.postgres_listener import NOTIFY, Listener
 from engine.stores.postgres_schema import migrate
 from engine.stores.sql import statements
 from engine.values import JSON, dump, equal
 
-DOUBT_SECONDS: Final = 60.0
-"""How long the answer to a commit is looked for that was lost on the way."""
 GIVEN_UP: Final = "this process was silent for longer than its lease; others have taken over"
 OWNER_BITS: Final = 52
 STRAYS_BEATS: Final = 30
@@ -40,6 +52,8 @@ POLL_SECONDS: Final = 0.5
 
 class PostgresStore:
     """`postgresql://…`. See `engine.stores.Store` for the contract."""
+
+    apart = True
 
     def __init__(self, url: str) -> None:
         self.url = shown(url)
@@ -55,7 +69,7 @@ class PostgresStore:
         self._closed = False
         self._spare: list[psycopg.Connection[Any]] = []
         self._definitions: set[str] = set()
-        self._doubtful: tuple[int, int] | None = None
+        self._doubt = Doubt()
         with explained(self.url):
             self.connection = connect(url)
             try:
@@ -106,12 +120,12 @@ class PostgresStore:
                     yield db
             except psycopg.OperationalError:
                 self._depth = depth
-                if depth or not connection.broken or not self._was_written():
+                if depth or not connection.broken or not self._doubt.was_written(self._read):
                     raise
             finally:
                 self._depth = depth
                 if not depth:
-                    self._doubtful = None
+                    self._doubt.clear()
 
     @contextmanager
     def aside(self) -> Iterator[Connection]:
@@ -129,23 +143,6 @@ class PostgresStore:
                     connection.close()
                 else:
                     self._spare.append(connection)
-
-    def _was_written(self) -> bool:
-        """The connection broke while it committed: whether the commit took place. Waits until the server answers.
-
-        As long as this owner was not given up, nobody else moves the versions of what it owns.
-        """
-        if self._doubtful is None:
-            return False
-        (key, version), until = self._doubtful, time.monotonic() + DOUBT_SECONDS
-        while True:
-            try:
-                found = self._read("version_of", (self.owner, key))
-                return bool(found) and found[0][0] == version + 1 and found[0][1]
-            except StoreUnavailable:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
 
     # -- owners ----------------------------------------------------------------------------------------------------
 
@@ -199,7 +196,7 @@ class PostgresStore:
                 self._definitions.add(digest)
 
     def create(self, starts: Sequence[Start]) -> Sequence[Begun]:
-        if len({start.decision.execution.name for start in starts}) < len(starts):
+        if not distinct(starts):
             return [begun for start in starts for begun in self.create([start])]
         if not starts:
             return []
@@ -211,8 +208,7 @@ class PostgresStore:
             self._write_frames([(found.key, start.decision) for start, found in pairs if found.key is not None])
             if any(not start.owned for start in starts):
                 self._notify()
-            if made:
-                self._doubtful = (next(iter(made.values())), 0)
+            self._doubt.note(self.owner, starts, ())
         return begun
 
     def _begun(self, starts: Sequence[Start], made: dict[str, int]) -> list[Begun]:
@@ -231,9 +227,8 @@ class PostgresStore:
     def commit(self, changes: Sequence[Change]) -> frozenset[int]:
         if not changes:
             return frozenset()
-        plain = all(len(change.decision.frames) < 2 and not change.signals for change in changes)
-        if plain and all(path == ROOT for change in changes for path in change.decision.frames):
-            self._doubtful = (changes[0].key, changes[0].version)
+        if narrow(change.decision for change in changes) and not any(change.signals for change in changes):
+            self._doubt.note(self.owner, (), changes)
             return self._commit(changes)
         with self.transaction():
             lost = self._commit(changes)
@@ -241,7 +236,7 @@ class PostgresStore:
             signals = [signal for change in changes if change.key not in lost for signal in change.signals]
             if signals:
                 self._run("answer_signals", (int8s(signals),))
-            self._doubtful = (changes[0].key, changes[0].version)
+            self._doubt.note(self.owner, (), changes)
         return lost
 
     def reopen(self, redrive: Redrive) -> None:
@@ -253,17 +248,39 @@ class PostgresStore:
                 self._run("append_history", (key, first, events))
             self._notify()
 
+    def write(self, starts: Sequence[Start], changes: Sequence[Change]) -> Written:
+        if not starts:
+            return Written((), self.commit(changes))
+        decisions = [*(start.decision for start in starts), *(change.decision for change in changes)]
+        plain = narrow(decisions) and all(start.owned for start in starts)
+        if not plain or self._depth or any(change.signals for change in changes) or not distinct(starts):
+            with self.transaction():
+                return Written(self.create(starts), self.commit(changes))
+        owner = self._owned()
+        self._doubt.note(owner, starts, changes)
+        try:
+            with explained(self.url), self._db().pipeline():
+                made = self._run("start", start_columns(starts, owner))
+                moved = self._run("commit", [*change_columns(changes), owner]) if changes else None
+        except StoreUnavailable:
+            if not self.connection.broken or not self._doubt.was_written(self._read):
+                raise
+            executions = [start.decision.execution for start in starts]
+            names, moments = [found.name for found in executions], [found.started for found in executions]
+            made_before = self._read("keys_of", (texts(names), float8s(moments)))
+            return Written(self._begun(starts, dict(made_before)), frozenset())
+        begun = self._begun(starts, dict(made.fetchall()))
+        return Written(begun, frozenset() if moved is None else late_ones(changes, moved.fetchall()))
+
     def _commit(self, changes: Sequence[Change]) -> frozenset[int]:
         """Executions and history, in one statement."""
         try:
             written = self._run("commit", [*change_columns(changes), self._owned()]).fetchall()
         except StoreUnavailable:
-            if self._depth or not self.connection.broken or not self._was_written():
+            if self._depth or not self.connection.broken or not self._doubt.was_written(self._read):
                 raise
             return frozenset()
-        if len(written) == len(changes):
-            return frozenset()
-        return frozenset(change.key for change in changes) - {key for (key,) in written}
+        return late_ones(changes, written)
 
     def _write_frames(self, made: Sequence[tuple[int, Decision]]) -> None:
         written, gone = rows.frame_rows(made)

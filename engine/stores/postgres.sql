@@ -70,8 +70,14 @@ INSERT INTO history (execution, first_id, events) VALUES (%s, %s, %s);
 -- name: answer_signals
 DELETE FROM signals WHERE id = ANY(%b);
 
--- name: version_of
-SELECT version, EXISTS (SELECT FROM owners WHERE owners.id = %s) FROM executions WHERE id = %s;
+-- name: was_changed
+SELECT FROM executions e WHERE id = %s AND version = %s AND EXISTS (SELECT FROM owners o WHERE o.id = %s);
+
+-- name: was_started
+SELECT FROM executions e WHERE name = %s AND started_at = %s AND EXISTS (SELECT FROM owners o WHERE o.id = %s);
+
+-- name: keys_of
+SELECT e.name, e.id FROM unnest(%b, %b) AS g (name, started_at) JOIN executions e USING (name, started_at);
 
 -- name: enter
 INSERT INTO owners (id, lease_until, process, since)

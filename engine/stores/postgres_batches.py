@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from engine.core.execution import RUNNING, SUCCEEDED
+from engine.core.events import Decision
+from engine.core.execution import ROOT, RUNNING, SUCCEEDED
 from engine.stores import KEEP, Change, Start, rows
 from engine.stores.postgres_arrays import float8s, int8s, texts
 
@@ -64,3 +65,20 @@ def _change_row(change: Change) -> tuple[Any, ...]:
         history[0][0] if history else 0,
         rows.encode(history) if history else None,
     )
+
+
+def narrow(decisions: Iterable[Decision]) -> bool:
+    """Whether none of them changes another frame than the root: then there are no rows of frames to write."""
+    return all(not decision.frames or (len(decision.frames) == 1 and ROOT in decision.frames) for decision in decisions)
+
+
+def distinct(starts: Sequence[Start]) -> bool:
+    """Whether they all have names of their own."""
+    return len({start.decision.execution.name for start in starts}) == len(starts)
+
+
+def late_ones(changes: Sequence[Change], written: Sequence[tuple[int]]) -> frozenset[int]:
+    """The keys of the changes that found their execution in other hands."""
+    if len(written) == len(changes):
+        return frozenset()
+    return frozenset(change.key for change in changes) - {key for (key,) in written}

@@ -30,6 +30,7 @@ from engine.stores import (
     Start,
     Stored,
     Summary,
+    Written,
     rows,
 )
 from engine.stores.ownership import Locks
@@ -48,6 +49,8 @@ class SqliteStore:
 
     The one of `memory:` has a single connection, which threads take turns on.
     """
+
+    apart = False
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -205,6 +208,12 @@ class SqliteStore:
                 raise Conflict(CHANGED.format(redrive.decision.execution.name))
             self._write([(redrive.key, redrive.decision)])
         self._data_version = -1
+
+    def write(self, starts: Sequence[Start], changes: Sequence[Change]) -> Written:
+        if not starts:
+            return Written((), self.commit(changes))
+        with self.transaction():
+            return Written(self.create(starts), self.commit(changes) if changes else frozenset())
 
     def _check_owner(self) -> None:
         if not self._read("owner", (self._owned(),)):

@@ -24,16 +24,16 @@ def one(resource: str = "step:work", **fields: Any) -> dict[str, Any]:
     return {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": resource, **fields, "End": True}}}
 
 
-def chain(length: int) -> dict[str, Any]:
+def chain(length: int, name: str = "S") -> dict[str, Any]:
     states = {
-        f"S{i}": {
+        f"{name}{i}": {
             "Type": "Task",
             "Resource": "step:work",
-            **({"End": True} if i == length - 1 else {"Next": f"S{i + 1}"}),
+            **({"End": True} if i == length - 1 else {"Next": f"{name}{i + 1}"}),
         }
         for i in range(length)
     }
-    return {"StartAt": "S0", "States": states}
+    return {"StartAt": f"{name}0", "States": states}
 
 
 def echo(payload: Any, ctx: Any) -> Any:
@@ -113,7 +113,7 @@ def test_a_wait_of_a_year_costs_a_row_and_no_memory() -> None:
         scheduler.look_around(now=True)
         while scheduler.busy:
             scheduler.round(patient=False)
-        assert (scheduler.held, scheduler.due) == ({}, START + 31_536_000)
+        assert (scheduler.held, scheduler.lookout.due) == ({}, START + 31_536_000)
         worker.run_until_idle()
         assert engine.describe("x")["status"] == "SUCCEEDED"
         assert clock.now() == START + 31_536_000
@@ -405,3 +405,61 @@ def test_a_stopped_worker_lets_its_calls_end_and_gives_the_rest_back(tmp_path: P
         kinds = [event["type"] for event in engine.history("x")]
         assert kinds.count("TaskSucceeded") == 1, "the answer of the call that was out is kept"
         assert engine.resume("x").status == "SUCCEEDED"
+
+
+def test_what_cannot_be_written_holds_up_nobody_else(tmp_path: Path) -> None:
+    def write(starts: Any, changes: Any) -> Any:
+        check([start.decision for start in starts if start.decision.execution.input.get("poison")])
+        check([change.decision for change in changes if change.decision.execution.input.get("late")])
+        return real_write(starts, changes)
+
+    def create(starts: Any) -> Any:
+        check([start.decision for start in starts if start.decision.execution.input.get("poison")])
+        return real_create(starts)
+
+    def commit(changes: Any) -> Any:
+        check([change.decision for change in changes if change.decision.execution.input.get("late")])
+        return real_commit(changes)
+
+    def check(decisions: Any) -> None:
+        if any(decision.history for decision in decisions):
+            raise ValueError("no database takes this")
+
+    with Engine(url(tmp_path), steps={"work": echo}) as engine, working(engine) as worker:
+        store: Any = engine._store
+        real_write, real_create, real_commit = store.write, store.create, store.commit
+        store.write, store.create, store.commit = write, create, commit
+        good = [worker.submit(chain(3), {"n": number}) for number in range(20)]
+        bad = worker.submit(chain(3), {"poison": True})
+        late = worker.submit(chain(3), {"late": True}, name="late")
+        good += [worker.submit(chain(3), {"n": number}) for number in range(20)]
+        assert {future.result(PATIENCE).status for future in good} == {"SUCCEEDED"}
+        assert isinstance(bad.exception(PATIENCE), ValueError)
+        wait_until(lambda: not worker._scheduler.held)
+        assert not late.done()
+        assert engine._store.load("late").execution.status == "RUNNING"
+
+
+def test_what_happens_while_a_batch_is_written_is_decided_afterwards(tmp_path: Path) -> None:
+    """The store says that its commits are a server's work: half of the executions are decided while the others fly."""
+    with Engine(url(tmp_path), steps={"work": echo}) as engine:
+        engine._store.apart = True
+        flown: list[int] = []
+        write = engine._store.write
+
+        def slow(starts: Any, changes: Any) -> Any:
+            if threading.current_thread().name == "writer":
+                flown.append(len(changes))
+                time.sleep(0.002)
+            return write(starts, changes)
+
+        engine._store.write = slow  # type: ignore[method-assign]
+        both = {"Type": "Parallel", "Branches": [chain(3, "A"), chain(2, "B"), chain(4, "C")], "End": True}
+        flow = {"StartAt": "P", "States": {"P": both}}
+        with working(engine) as worker:
+            futures = [worker.submit(flow, {"n": number}) for number in range(40)]
+            outcomes = [future.result(PATIENCE) for future in futures]
+        assert [outcome.output for outcome in outcomes] == [[{"n": number}] * 3 for number in range(40)]
+        assert flown, "some batches were written beside the scheduler"
+        events = [event["id"] for event in outcomes[7].history]
+        assert events == list(range(1, len(events) + 1))

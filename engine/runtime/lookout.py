@@ -1,0 +1,70 @@
+"""When a worker asks the store what others want, and what it has heard so far."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from engine.runtime.clock import Clock
+from engine.runtime.context import logger
+from engine.stores import Signal, Store
+
+LOOK_SECONDS: Final = 0.01
+"""How often others' writes are looked for."""
+POLL_SECONDS: Final = 1.0
+"""How often due executions, and processes that are gone, are looked for when nothing says that there are any."""
+
+
+class Lookout:
+    """`due`: when the next free execution is to be taken up (None: none is), as far as is known."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._looked = self._polled = 0.0
+        self._heeded: set[int] = set()
+        self.due: float | None = 0.0
+
+    def look(self, *, now: bool) -> bool:
+        """Whether the store is to be asked: somebody wrote to it, or nobody has asked for long."""
+        moment = time.monotonic()
+        if moment < self._looked + LOOK_SECONDS and not now:
+            return False
+        self._looked = moment
+        if now or moment >= self._polled + POLL_SECONDS:
+            self._polled = 0.0
+        return self._store.changed() or not self._polled
+
+    def ask(self) -> list[Signal]:
+        """Show a sign of life, free what belongs to processes that are gone, and get new signals. Raises LeaseLost."""
+        if not self._polled:
+            freed = self._store.beat()
+            self._polled = time.monotonic()
+            if freed:
+                logger.warning("%d executions of a process that is gone are free again", freed)
+        self.due = self._clock.now()
+        return self.signals()
+
+    def signals(self) -> list[Signal]:
+        """Those that have not been heeded yet: they are by the caller, at once."""
+        found = [signal for signal in self._store.signals() if signal.id not in self._heeded]
+        self._heeded.update(signal.id for signal in found)
+        return found
+
+    def forget(self, signals: list[int]) -> None:
+        """They have been answered, or are somebody else's now."""
+        self._heeded.difference_update(signals)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._heeded.clear()
+
+    @property
+    def claims(self) -> bool:
+        """Whether free executions are due."""
+        return self.due is not None and self.due <= self._clock.now()
+
+    def parked(self, until: float | None) -> None:
+        """An execution was given back until then."""
+        if until is not None:
+            self.due = until if self.due is None else min(self.due, until)
