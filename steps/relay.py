@@ -1,7 +1,8 @@
-"""The relay: takes events from the outbox to the event log, in order per booking, at least once.
+"""The relay: takes events from the outbox to the bus, in order per booking, at least once.
 
-It runs whenever an engine has nothing else to do, and by itself: `python -m steps.relay --store bookings.db`. An event
-that cannot be written stays queued and changes no booking.
+It runs beside every worker, and by itself: `python -m steps.relay --follow`. Any number of them may run. An event that
+cannot be published stays queued and changes no booking; one that the bus refuses is held, with all later ones of its
+booking, and people are called.
 """
 
 from __future__ import annotations
@@ -9,19 +10,28 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import Engine, EngineError, Host, on_idle
+from engine import Engine, EngineError, Host, StepError, on_idle
 from steps.bookings.moments import later, stamp
+from steps.bookings.repository import Repository
 from steps.bookings.sql import statements
+from steps.bus import DEFAULT, Bus, BusDown, Event, Fate
+from steps.bus.opening import open_bus
 
-BATCH = 50
-EVENT_LOG = "events.jsonl"
-STEPS = "steps"
+LEASE_S = 60
+"""How long claimed events are left to a relay before others try: longer than any call to a bus takes."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
+REFUSED_WAIT_S = 3600.0
+LOOK_S = 0.5
+STEPS = "steps"
+
+_buses: dict[tuple[str, int], Bus] = {}
 
 
 @on_idle
@@ -31,50 +41,77 @@ def relay(host: Host) -> None:
 
 
 def publish(host: Host) -> int:
-    """Publish batch by batch until nothing is due or the log cannot be written; answer how many events were."""
-    sql, log, published = statements("relay.sql"), host.settings.get("EVENT_LOG") or EVENT_LOG, 0
+    """Publish batch by batch until nothing is due or the bus is down; answer how many events were. Raises WrongBus."""
+    bus, sql, published = _bus(host.settings), statements("relay.sql"), 0
     while True:
+        now = stamp(host.now())
         with host.transaction() as db:
-            batch = sql["due_events"].rows(db, now=stamp(host.now()), limit=BATCH)
+            batch = sql["claim"].rows(db, now=now, until=later(now, LEASE_S), limit=bus.most)
         if not batch:
             return published
+        batch.sort(key=lambda row: (row["created_at"], row["booking_id"]))
+        events = [Event(row["event_id"], row["booking_id"], row["envelope"]) for row in batch]
         try:
-            append(log, [event["envelope"] for event in batch])
-        except OSError as problem:
-            _postpone(host, batch, f"{type(problem).__name__}: {problem.strerror}")
-            said = "events stay queued: the event log cannot be written"
-            host.log(said, warning=True, file=log, problem=problem.strerror)
+            fates = bus.publish(events)
+        except BusDown as problem:
+            _settle(host, batch, {event.event_id: Fate(str(problem), refused=False) for event in events})
+            host.log("events stay queued: the event bus cannot take them", warning=True, problem=str(problem))
             return published
-        with host.transaction() as db:
-            for event in batch:
-                sql["mark_published"].run(db, event_id=event["event_id"], now=stamp(host.now()))
-        published += len(batch)
+        _settle(host, batch, fates)
+        published += len(batch) - len(fates)
 
 
-def append(path: str, lines: Sequence[str]) -> None:
-    """Add lines to the log and bring them to the disk. A line torn by a crash is closed first."""
-    with open(path, "ab+") as log:
-        size = log.seek(0, os.SEEK_END)
-        torn = size > 0 and log.seek(size - 1) >= 0 and log.read(1) != b"\n"
-        log.write((b"\n" if torn else b"") + "".join(f"{line}\n" for line in lines).encode())
-        log.flush()
-        os.fsync(log.fileno())
+def bus_url(settings: Mapping[str, str]) -> str:
+    """Where events go: the setting EVENTS, else the file EVENT_LOG."""
+    log = settings.get("EVENT_LOG")
+    return settings.get("EVENTS") or (f"log:{log}" if log else DEFAULT)
 
 
-def _postpone(host: Host, batch: Sequence[Mapping[str, Any]], problem: str) -> None:
-    now = stamp(host.now())
+def _bus(settings: Mapping[str, str]) -> Bus:
+    """One for each URL and thread: clients keep their connections."""
+    key = (bus_url(settings), threading.get_ident())
+    if key not in _buses:
+        _buses[key] = open_bus(key[0])
+    return _buses[key]
+
+
+def _settle(host: Host, batch: Sequence[Mapping[str, Any]], fates: Mapping[str, Fate]) -> None:
+    """Write down what became of a batch."""
+    sql, now = statements("relay.sql"), stamp(host.now())
+    refused = []
     with host.transaction() as db:
-        for event in batch:
-            longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(event["attempts"], 10))
-            wait = random.uniform(longest / 2, longest)
-            next_attempt = later(now, wait)
-            statements("relay.sql")["mark_failed"].run(
-                db, event_id=event["event_id"], next_attempt_at=next_attempt, last_error=problem
-            )
+        for row in batch:
+            event_id, fate = row["event_id"], fates.get(row["event_id"])
+            if fate is None:
+                sql["mark_published"].run(db, event_id=event_id, now=now)
+                continue
+            wait = REFUSED_WAIT_S if fate.refused else _back_off(row["attempts"])
+            sql["postpone"].run(db, event_id=event_id, next_attempt_at=later(now, wait), last_error=fate.reason)
+            if fate.refused:
+                refused.append((row["booking_id"], fate.reason))
+    for booking_id, reason in refused:
+        host.log("the event bus refuses an event", warning=True, booking_id=booking_id, problem=reason)
+        _need_people(host, booking_id)
+
+
+def _back_off(attempts: int) -> float:
+    """Seconds until the next attempt, after so many."""
+    longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempts - 1, 10))
+    return random.uniform(longest / 2, longest)
+
+
+def _need_people(host: Host, booking_id: str) -> None:
+    """Mark the booking. Its event for the operations queue waits behind the refused one; the mark does not."""
+    try:
+        with host.transaction() as db:
+            repo = Repository(db, stamp(host.now()), host.settings)
+            repo.need_people(repo.load(booking_id))
+    except StepError as problem:  # busy at this moment, or not about a booking: the next refusal comes in an hour
+        host.log("a refused event could not be marked", warning=True, booking_id=booking_id, problem=problem.error)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Drain the outbox of a store; 0 when nothing is left queued."""
+    """Drain the outbox of a store, 0 when nothing is left queued; or follow it until stopped."""
     parser = argparse.ArgumentParser(prog="python -m steps.relay", description="Publish queued booking events.")
     parser.add_argument(
         "--store",
@@ -82,21 +119,48 @@ def main(arguments: Sequence[str]) -> int:
         metavar="URL",
         help="sqlite:///FILE, a file's name, or postgresql://… (default %(default)s)",
     )
-    url = parser.parse_args(arguments).store
-    url = url if ":" in url else f"sqlite:///{url}"
+    parser.add_argument(
+        "--events",
+        default=bus_url(os.environ),
+        metavar="URL",
+        help="where to: log:FILE, sns://TOPIC-ARN or sqs://QUEUE, with ?region=&endpoint= (default %(default)s)",
+    )
+    parser.add_argument("--follow", action="store_true", help="go on until stopped by Ctrl-C or SIGTERM")
+    options = parser.parse_args(arguments)
+    url = options.store if ":" in options.store else f"sqlite:///{options.store}"
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
         print(f"there is no store {url} yet; book a ride first, or name another store with --store", file=sys.stderr)
         return 2
     try:
-        with Engine(url, steps=STEPS) as engine:
-            published = publish(engine.host)
-            with engine.host.transaction() as db:
-                left = statements("relay.sql")["unpublished"].rows(db)[0]["queued"]
+        with Engine(url, steps=STEPS, settings={**os.environ, "EVENTS": options.events}) as engine:
+            return _follow(engine.host) if options.follow else _drain(engine.host)
     except EngineError as problem:
         print(problem, file=sys.stderr)
         return 2
+
+
+def _drain(host: Host) -> int:
+    published = publish(host)
+    with host.transaction() as db:
+        left = statements("relay.sql")["unpublished"].rows(db)[0]["queued"]
     print(f"published {published} events, {left} left")
     return 1 if left else 0
+
+
+def _follow(host: Host) -> int:
+    """Until SIGINT or SIGTERM. A store that is away for a while is waited for."""
+    over, published = threading.Event(), 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    print("the relay runs; stop it with Ctrl-C", file=sys.stderr)
+    while not over.is_set():
+        try:
+            published += publish(host)
+        except EngineError as problem:
+            print(f"the relay waits: {problem}", file=sys.stderr)
+        over.wait(LOOK_S)
+    print(f"published {published} events")
+    return 0
 
 
 if __name__ == "__main__":

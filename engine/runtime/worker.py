@@ -22,6 +22,8 @@ from engine.values import JSON
 
 LEASE_SECONDS: Final = 15.0
 DRAIN_SECONDS: Final = 30.0
+REST_SECONDS: Final = 2.0
+"""How often the hooks work when nothing happens."""
 SWITCH_SECONDS: Final = 0.001
 """How long a step may keep the interpreter from the scheduler: Python's own 5 ms would show in every commit."""
 COLLECT: Final = (50_000, 20, 50)
@@ -60,6 +62,7 @@ class Worker:
         self._scheduler = Scheduler(engine.host, engine.steps, engine.machines, self._pool, lease=lease, most=most)
         self._failure: BaseException | None = None
         self._over = threading.Event()
+        self._restless = threading.Event()
 
     @property
     def ended(self) -> int:
@@ -88,12 +91,16 @@ class Worker:
         """Work until `stop`, and then until the calls that are out have ended (30 s at most). Raises what the scheduler
         could not cope with."""
         self._scheduler.store.enter(self._scheduler.lease)
+        hooks = threading.Thread(target=self._rest_beside, name="hooks", daemon=True)
+        hooks.start()
         self._begin_turn()
         turn = self._scheduler.calls.turn
         while not self._over.wait(HERE_SECONDS / 2):
             if turn.pass_on():
                 self._begin_turn()
         self._pool.close()
+        self._restless.set()
+        hooks.join(REST_SECONDS)
         if self._failure is not None:
             raise self._failure
 
@@ -125,13 +132,26 @@ class Worker:
         scheduler = self._scheduler
         try:
             while not scheduler.drained:
-                if not scheduler.round() and scheduler.restless:
-                    self._rest()
+                scheduler.round()
+                if scheduler.restless:
+                    scheduler.restless = False
+                    self._restless.set()
         except Replaced:
             return
         except BaseException as problem:
             self._failure = problem
         self._over.set()
+
+    def _rest_beside(self) -> None:
+        """Let the hooks work beside the scheduler, which must not wait for them: after each thing that happened, now
+        and then in any case, and a last time in the end."""
+        while True:
+            self._restless.wait(REST_SECONDS)
+            over = self._over.is_set()
+            self._restless.clear()
+            self._rest()
+            if over:
+                return
 
     def _rest(self) -> None:
         """Let the hooks of the steps package work, such as a relay."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from engine import StepError
 from steps.booking import request
 from steps.bookings.repository import repository
-from steps.relay import BATCH, append, main, publish, relay
+from steps.bus.log import append
+from steps.relay import LEASE_S, main, publish, relay
 from tests.booking.world import BOOKING, NOT_UNIQUE, Desk, asap
 
 FAILURE = {"code": "internal_error", "retryable": True, "user_message": "Sorry.", "suggested_action": "RETRY"}
@@ -42,7 +44,7 @@ def waiting(desk: Desk) -> list[tuple[Any, ...]]:
 
 
 def test_events_are_written_in_the_order_of_their_booking(desk: Desk, log: Path) -> None:
-    names = [book(desk, number) for number in range(BATCH + 5)]
+    names = [book(desk, number) for number in range(7)]
     relay(desk)
     found = lines(log)
     assert len(found) == 2 * len(names)
@@ -55,9 +57,55 @@ def test_what_was_written_but_not_marked_is_written_again_with_the_same_id(desk:
     book(desk)
     relay(desk)
     desk.db.execute("UPDATE outbox SET published_at = NULL")  # the process ended between writing and marking
+    desk.sleep(LEASE_S)
     relay(desk)
     ids = [json.loads(line)["id"] for line in log.read_text().splitlines()]
     assert ids == ids[:2] * 2
+
+
+def test_many_relays_publish_each_event_once_and_in_order(desk: Desk, log: Path) -> None:
+    names = [book(desk, number) for number in range(12)]
+    others = [Desk(desk.url, desk.settings) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(relay, others))
+    for other in others:
+        other.close()
+    found = lines(log)
+    assert sorted(found) == sorted((name, f"{seq:010d}") for name in names for seq in (1, 2))
+    assert all([seq for name, seq in found if name == one] == ["0000000001", "0000000002"] for one in names)
+
+
+def test_events_that_a_relay_died_with_are_left_to_the_others_in_the_end(desk: Desk, log: Path) -> None:
+    book(desk)
+
+    class Died(BaseException):
+        pass
+
+    def die(*args: Any) -> None:
+        raise Died
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("steps.relay._settle", die)
+        with pytest.raises(Died):
+            relay(desk)
+    relay(desk)
+    assert lines(log) == [(BOOKING[:-3] + "000", "0000000001")]
+    desk.sleep(LEASE_S)
+    relay(desk)
+    assert [seq for _, seq in lines(log)] == ["0000000001", "0000000001", "0000000002"]
+
+
+def test_moments_of_publishing_never_run_backwards(desk: Desk, log: Path) -> None:
+    book(desk)
+    relay(desk)
+    with repository(desk) as repo:
+        repo.need_people(repo.load(desk.execution))
+    moments = "SELECT published_at FROM outbox ORDER BY seq"
+    assert desk.db.execute(moments).fetchall()[2] == (None,)
+    desk.db.execute("UPDATE outbox SET next_attempt_at = '2026-05-01T00:00:00.000Z'")
+    desk.sleep(-60)  # the clock of another relay is behind
+    relay(desk)
+    assert len(set(desk.db.execute(moments).fetchall())) == 1
 
 
 def test_a_log_that_cannot_be_written_keeps_events_queued_and_says_so_once(desk: Desk, log: Path) -> None:
@@ -66,7 +114,7 @@ def test_a_log_that_cannot_be_written_keeps_events_queued_and_says_so_once(desk:
     relay(desk)
     relay(desk)
     assert waiting(desk) == [(1, 1, "IsADirectoryError: Is a directory"), (2, 0, None)]
-    assert [line for line in desk.logged if "queued" in line] == ["events stay queued: the event log cannot be written"]
+    assert [line for line in desk.logged if "queued" in line] == ["events stay queued: the event bus cannot take them"]
     log.rmdir()
     desk.sleep(300)
     relay(desk)
