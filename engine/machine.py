@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
-from engine.outcomes import Fork, Outcome, Stages
+from engine.outcomes import Call, Fork, Outcome, Stages
 from engine.query import Expression, QueryLanguage, Scope
 from engine.values import JSON
 
@@ -182,8 +182,8 @@ class State:
         """Nested machines (Parallel, Map)."""
         return ()
 
-    def spread(self, answer: JSON, data: JSON, scope: Scope) -> Fork:
-        """The Fork over the items that a Call with `items` answered. May raise ExecutionFailure."""
+    def spread(self, answers: Sequence[JSON], data: JSON, scope: Scope) -> Fork | Call:
+        """The Fork over the items that Calls with `items` answered, or one more Call. May raise ExecutionFailure."""
         raise TypeError(f"{type(self).__name__} reads no items")
 
     def tolerance(self, count: int, data: JSON, scope: Scope) -> int:

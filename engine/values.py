@@ -18,6 +18,9 @@ JSON = Any
 MAX_PAYLOAD_BYTES = 262_144
 """Largest input, output or variable set of a state, in bytes of UTF-8 JSON text (AWS: 256 KiB)."""
 
+MAX_VARIABLES_BYTES = 10_485_760
+"""Largest size of all variables in one scope (AWS: 10 MiB in an execution)."""
+
 TOO_LARGE = "The state/task '{}' returned a result with a size exceeding the maximum number of bytes service limit."
 """AWS's cause of States.DataLimitExceeded."""
 

@@ -38,10 +38,10 @@ from engine.core.task_events import scheduled
 from engine.core.working import Working
 from engine.errors import ExecutionFailure, TransitionLimitExceeded
 from engine.machine import State, StateMachine
-from engine.outcomes import Call, Done, Failed, Fork, Goto, Sleep, Stages
+from engine.outcomes import Call, Done, Failed, Fork, Goto, Resource, Sleep, Stages
 from engine.query import UNSET
 from engine.states.map_ import Map
-from engine.values import JSON, TOO_LARGE, exceeds
+from engine.values import JSON, MAX_VARIABLES_BYTES, exceeds
 
 MAX_EVENTS: Final = 3_000_000
 """Most events one frame may write without a pause. Reached only without a history limit: it is the last fuse."""
@@ -118,6 +118,9 @@ class Advance(Working):
             self.evaluation_failed(frame, state, failure)
             return
         if isinstance(outcome, Call):
+            if exceeds(outcome.arguments):
+                self.evaluation_failed(frame, state, forks.too_large(state))
+                return
             self.call(frame, state, outcome)
         elif isinstance(outcome, Sleep):
             frame.wait, frame.token, frame.due, frame.output = TIMER, self.token(), outcome.until, outcome.result
@@ -147,10 +150,12 @@ class Advance(Working):
             if stages.produce is not None:
                 output = stages.produce(data, result, scope)
                 if exceeds(output):
-                    raise ExecutionFailure("States.DataLimitExceeded", TOO_LARGE.format(state.name), explain=False)
+                    raise forks.too_large(state)
             if stages.assign is not None:
                 assigned = stages.assign(data, result, scope)
                 frame.variables = {**frame.variables, **assigned}
+                if exceeds(assigned) or exceeds(frame.variables, MAX_VARIABLES_BYTES):
+                    raise forks.too_large(state)
         details = {"name": state.name, "output": output}
         if assigned is not None:
             details["assignedVariables"] = assigned
@@ -187,11 +192,22 @@ class Advance(Working):
             frame.beat = self.time + call.heartbeat
         frame.call = {"arguments": call.arguments, "heartbeat": call.heartbeat, "again": 0}
         if call.items:
-            frame.call["items"] = True
-        else:
-            kind, details = scheduled(call)
-            self.record(frame, kind, details)
+            self.ask(frame, call.resource, call.arguments, items=True)
+            return
+        kind, details = scheduled(call)
+        self.record(frame, kind, details)
         self.commands.append(ScheduleTask(frame, call.resource, call.arguments))
+
+    def ask(self, frame: Frame, resource: Resource, arguments: JSON, **marks: JSON) -> None:
+        """Park the frame behind a call that is no task and is not in the history: a Map reads items or writes results.
+
+        `marks` are kept in the frame's call: `items` with what was `read` before, or `writes` (what is still to be
+        written) with the `result`.
+        """
+        frame.wait, frame.token, frame.due, frame.beat = TASK, self.token(), None, None
+        frame.key = frame.key or frame.token
+        frame.call = {"arguments": arguments, "heartbeat": None, "again": 0, "resource": resource.uri, **marks}
+        self.commands.append(ScheduleTask(frame, resource, arguments))
 
     # -- results and failures --------------------------------------------------------------------------------------
 
@@ -211,8 +227,6 @@ class Advance(Working):
     def settle(self, frame: Frame, state: State, result: JSON) -> None:
         """A result came from outside or from children: finish the state and let its frame run on."""
         try:
-            if exceeds(result):
-                raise ExecutionFailure("States.DataLimitExceeded", TOO_LARGE.format(state.name), explain=False)
             self.finish(frame, state, state.stages, result, None)
         except ExecutionFailure as failure:
             self.evaluation_failed(frame, state, failure)

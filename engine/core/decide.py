@@ -30,9 +30,11 @@ from engine.core.matching import TIMEOUT
 from engine.core.redrive import redrive
 from engine.machine import StateMachine
 from engine.outcomes import Resource
-from engine.states.map_ import Map
-from engine.states.map_items import READER_FAILED
+from engine.states.map_reader import READER_FAILED
+from engine.states.map_results import WRITER_FAILED
+from engine.states.resource import parse_resource
 from engine.states.task import Task
+from engine.values import TOO_LARGE, exceeds
 
 
 def decide(machine: StateMachine, execution: Execution, event: Event) -> Decision:
@@ -124,10 +126,10 @@ def _called(run: Advance, token: str) -> Frame | None:
 
 
 def _resource(run: Advance, frame: Frame) -> Resource:
-    """What the frame's call calls: a Task's resource, or that of a Map's ItemReader."""
+    """What the frame's call calls: a Task's resource, or what a Map reads from or writes to."""
     state = run.find[frame.state]
-    if isinstance(state, Map) and state.reader is not None:
-        return state.reader.resource
+    if "resource" in frame.call:
+        return parse_resource(frame.call["resource"])
     assert isinstance(state, Task)
     return state.resource
 
@@ -147,7 +149,7 @@ def _note_start(run: Advance, frame: Frame, resource: Resource, started: float |
 
 def _started(run: Advance, event: TaskStarted) -> None:
     frame = _called(run, event.token)
-    if frame is not None and "items" not in frame.call:
+    if frame is not None and "resource" not in frame.call:
         _note_start(run, frame, _resource(run, frame), None)
         frame.call = {**frame.call, "started": True}
 
@@ -161,7 +163,7 @@ def _heartbeat(run: Advance, event: TaskHeartbeat) -> None:
 
 def _submitted(run: Advance, event: TaskSubmitted) -> None:
     frame = _called(run, event.token)
-    if frame is not None and "items" not in frame.call:
+    if frame is not None and "resource" not in frame.call:
         resource = _resource(run, frame)
         _note_start(run, frame, resource, event.started)
         frame.call = {**frame.call, "submitted": True}
@@ -177,7 +179,14 @@ def _succeeded(run: Advance, event: TaskSucceeded) -> None:
         forks.spread(run, frame, state, event.output)
         _go_on(run, frame)
         return
+    if "writes" in frame.call:
+        forks.written(run, frame, state)
+        return
     resource = _resource(run, frame)
+    if exceeds(event.output):
+        cause = TOO_LARGE.format(resource.service if resource.scheme == "service" else resource.uri)
+        _failed(run, TaskFailed(event.token, "States.DataLimitExceeded", cause, event.time, event.started))
+        return
     _note_start(run, frame, resource, event.started)
     details = {**resource.shown, "output": event.output}
     if event.note is not None:
@@ -190,9 +199,9 @@ def _failed(run: Advance, event: TaskFailed) -> None:
     frame = _called(run, event.token)
     if frame is None:
         return
-    if "items" in frame.call:
-        frame.wait = CHILDREN
-        run.fail(frame, READER_FAILED, event.cause or event.error, retry_after=event.retry_after)
+    if "resource" in frame.call:
+        frame.wait, error = CHILDREN, READER_FAILED if "items" in frame.call else WRITER_FAILED
+        run.fail(frame, error, event.cause or event.error, retry_after=event.retry_after)
     else:
         resource = _resource(run, frame)
         _note_start(run, frame, resource, event.started)

@@ -174,10 +174,13 @@ class ScheduleTask:
     """Call the resource. `attempt` counts the deliveries of this entry; `key` is the same for all of them and, with the
     execution's name in front, for no others anywhere.
 
-    `again`: this very call may have been made before, by a process that ended.
+    `again`: this very call may have been made before, by a process that ended. `writes`: it writes results of a Map
+    out, and its answer matters to nobody.
     """
 
-    __slots__ = ("again", "arguments", "attempt", "beat", "due", "entry", "path", "resource", "state", "token")
+    __slots__ = (
+        "again", "arguments", "attempt", "beat", "due", "entry", "path", "resource", "state", "token", "writes",
+    )  # fmt: skip
 
     def __init__(self, frame: Frame, resource: Resource, arguments: JSON) -> None:
         self.token = f"{frame.path}#{frame.token}"
@@ -190,6 +193,7 @@ class ScheduleTask:
         self.due = frame.due
         self.beat = frame.beat
         self.entry = frame.key
+        self.writes: bool = "writes" in frame.call
 
     @property
     def key(self) -> str:

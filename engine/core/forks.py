@@ -10,11 +10,14 @@ from collections import deque
 from typing import Final, Protocol
 
 from engine.core.execution import BROKEN, CHILDREN, OVER, READY, Execution, ForkProgress, Frame
-from engine.core.scope import ARN, StateScope
+from engine.core.scope import ARN, StateScope, map_run, uuid_of
 from engine.errors import ExecutionFailure
 from engine.machine import State
-from engine.outcomes import Fork
-from engine.values import JSON
+from engine.outcomes import Call, Fork, Resource
+from engine.states.map_ import Map
+from engine.states.map_results import Child
+from engine.states.moments import format_timestamp
+from engine.values import JSON, TOO_LARGE, dump, exceeds
 
 THRESHOLD: Final = "States.ExceedToleratedFailureThreshold"
 THRESHOLD_CAUSE: Final = "The specified tolerated failure threshold was exceeded"
@@ -25,6 +28,7 @@ class Runner(Protocol):
 
     changed: dict[str, Frame | None]
     execution: Execution
+    time: float
     find: dict[str, State]
     ready: deque[Frame]
 
@@ -43,11 +47,19 @@ class Runner(Protocol):
     def token(self) -> int:
         """A number that was never used."""
 
+    def ask(self, frame: Frame, resource: Resource, arguments: JSON, **marks: JSON) -> None:
+        """Park the frame behind a call that is no task: `marks` say what for."""
+
     def settle(self, frame: Frame, state: State, result: JSON) -> None:
         """The state has its result."""
 
     def evaluation_failed(self, frame: Frame, state: State, failure: ExecutionFailure) -> None:
         """Something inside the state failed."""
+
+
+def too_large(state: State) -> ExecutionFailure:
+    """What a state fails with whose input after its arguments, result, output or variables are too large."""
+    return ExecutionFailure("States.DataLimitExceeded", TOO_LARGE.format(state.name), explain=False)
 
 
 def what(error: str | None, cause: str | None) -> dict[str, JSON]:
@@ -67,22 +79,30 @@ def begin_map(run: Runner, frame: Frame, state: State, count: int, source: JSON,
         run.evaluation_failed(frame, state, failure)
         return None
     if apart:
-        arn = f"{ARN}:mapRun:{run.execution.machine_id}/{frame.state}:{run.execution.name}"
-        run.record(frame, "MapRunStarted", {"mapRunArn": arn})
+        run.record(frame, "MapRunStarted", {"mapRunArn": map_run(run.execution, frame, label_of(state))})
     return tolerated
 
 
 def spread(run: Runner, frame: Frame, state: State, answer: JSON) -> None:
-    """The items of a Map have come."""
+    """The items of a Map have come, or a part of them."""
     scope = run.scope(frame)
+    answers = [*frame.call.get("read", ()), answer]
     try:
         prepare = state.stages.prepare
-        fork = state.spread(answer, frame.input if prepare is None else prepare(frame.input, scope), scope)
+        step = state.spread(answers, frame.input if prepare is None else prepare(frame.input, scope), scope)
     except ExecutionFailure as failure:
         frame.wait = CHILDREN
         run.evaluation_failed(frame, state, failure)
+        return
+    if isinstance(step, Call):
+        run.ask(frame, step.resource, step.arguments, items=True, read=answers)
     else:
-        begin_fork(run, frame, state, fork, begun=True)
+        begin_fork(run, frame, state, step, begun=True)
+
+
+def label_of(state: State) -> str:
+    """The label of a distributed Map, its name when it has none."""
+    return (state.label if isinstance(state, Map) else None) or state.name
 
 
 def begin_fork(run: Runner, frame: Frame, state: State, fork: Fork, *, begun: bool = False) -> None:
@@ -151,15 +171,69 @@ def join(run: Runner, frame: Frame) -> None:
     state = run.find[frame.state]
     fork = frame.fork
     assert fork is not None
-    outputs = []
+    ended = []
     for index in range(fork.count):
         child = run.frame(f"{frame.path}.{index}")
         assert child is not None
-        outputs.append(child.output)
-    if fork.apart:
+        ended.append(child)
+    result: JSON = [child.output for child in ended]
+    if isinstance(state, Map) and state.writer is not None:
+        try:
+            children = _children(run, frame, state, ended)
+            if state.writer.exports:
+                arn = map_run(run.execution, frame, label_of(state))
+                puts, result = state.writer.objects(children, arn, fork.source, run.scope(frame))
+                run.ask(frame, state.writer.resource, puts[0], writes=puts[1:], result=result)
+                return
+            result = state.writer.transform(children)
+        except ExecutionFailure as failure:
+            run.evaluation_failed(frame, state, failure)
+            return
+    succeed(run, frame, state, result, apart=fork.apart)
+
+
+def succeed(run: Runner, frame: Frame, state: State, result: JSON, *, apart: bool) -> None:
+    """Write that a Parallel or Map has succeeded, and settle its state."""
+    if apart:
         run.record(frame, "MapRunSucceeded", None)
     run.record(frame, f"{state.TYPE}StateSucceeded", None)
-    run.settle(frame, state, outputs)
+    if exceeds(result):
+        run.evaluation_failed(frame, state, too_large(state))
+    else:
+        run.settle(frame, state, result)
+
+
+def written(run: Runner, frame: Frame, state: State) -> None:
+    """An object with results is written: the next one, or the end."""
+    first, *rest = frame.call["writes"] or (None,)
+    if first is None:
+        succeed(run, frame, state, frame.call["result"], apart=True)
+    else:
+        assert isinstance(state, Map), "only a Map writes results"
+        assert state.writer is not None, "only a writer writes"
+        run.ask(frame, state.writer.resource, first, writes=rest, result=frame.call["result"])
+
+
+def _children(run: Runner, frame: Frame, state: Map, ended: list[Frame]) -> list[Child]:
+    """What is known of the children: their times are those of the map run."""
+    execution, scope, fork = run.execution, run.scope(frame), frame.fork
+    assert fork is not None
+    machine, found = f"{execution.machine_id}/{label_of(state)}", []
+    for index, child in enumerate(ended):
+        scope.item, scope._context = (index, (fork.items or [])[index], fork.keyed), None
+        name = uuid_of(f"{execution.name}/{child.path}/{frame.entered}")
+        record: dict[str, JSON] = {
+            "ExecutionArn": f"{ARN}:execution:{machine}:{name}",
+            "Input": dump(state.child_input(fork.source, index, scope)),
+            "InputDetails": {"Included": True},
+            "Name": name,
+            "RedriveCount": 0,
+            "StartDate": format_timestamp(frame.entered_at),
+            "StateMachineArn": f"{ARN}:stateMachine:{machine}",
+            "StopDate": format_timestamp(run.time),
+        }
+        found.append(Child("FAILED" if child.wait == BROKEN else "SUCCEEDED", child.output, record))
+    return found
 
 
 def fail_child(run: Runner, frame: Frame) -> Frame:

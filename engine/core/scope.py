@@ -9,7 +9,10 @@ from typing import Protocol
 
 from engine.core.execution import Execution, Frame
 from engine.core.tokens import task_token
+from engine.machine import State
+from engine.outcomes import Resource
 from engine.query import UNSET
+from engine.states.map_ import Map
 from engine.states.moments import format_timestamp
 from engine.values import JSON
 
@@ -21,6 +24,7 @@ class Frames(Protocol):
     """Where a scope finds the frames around its own."""
 
     execution: Execution
+    find: dict[str, State]
     time: float
 
     def frame(self, path: str) -> Frame | None:
@@ -99,22 +103,33 @@ class StateScope:
                 **({"RetryCount": max(frame.tries - frame.earlier - 1, 0)} if self.retries else {}),
             },
         }
-        item = self.item or self._own_item()
+        item = self._item()
         if item is not None:
-            context["Map"] = {"Item": _item(*item)}
-        if frame.token:
+            context["Map"] = {"Item": item}
+        resource = getattr(self.frames.find[frame.state], "resource", None)
+        if isinstance(resource, Resource) and resource.waits:
             context["Task"] = {"Token": task_token(execution, f"{frame.path}#{frame.token}")}
         return context
 
-    def _own_item(self) -> tuple[int, JSON, bool] | None:
-        """The item of the nearest Map around this frame."""
+    def _item(self) -> dict[str, JSON] | None:
+        """Map.Item: of the iteration that is being prepared, else of the nearest Map around this frame."""
+        if self.item is not None:
+            return self._shown(self.frame, *self.item)
         path = self.frame.path
         for parent in self.around():
             index = int(path.rpartition(".")[2])
             if parent.fork is not None and parent.fork.items is not None:
-                return index, parent.fork.items[index], parent.fork.keyed
+                return self._shown(parent, index, parent.fork.items[index], parent.fork.keyed)
             path = parent.path
         return None
+
+    def _shown(self, around: Frame, index: int, value: JSON, keyed: bool) -> dict[str, JSON]:
+        """An item as the context has it; one of an object has its key beside its value."""
+        found = {"Index": index, **value} if keyed else {"Index": index, "Value": value}
+        state = self.frames.find[around.state]
+        if around.fork is not None and around.fork.apart and isinstance(state, Map):
+            found["Source"] = state.origin(around.fork.source, StateScope(self.frames, around, state.retries))
+        return found
 
     def random(self) -> random.Random:
         """One generator for the whole state: what is drawn twice in it differs."""
@@ -125,9 +140,16 @@ class StateScope:
         return self._random
 
 
-def _item(index: int, value: JSON, keyed: bool) -> dict[str, JSON]:
-    """Map.Item; an item of an object has its key beside its value."""
-    return {"Index": index, **value} if keyed else {"Index": index, "Value": value}
+def map_run(execution: Execution, frame: Frame, label: str) -> str:
+    """The ARN of the map run that a frame's Map has begun: another one for each entry into the state."""
+    seed = f"{execution.name}/{frame.path}/{frame.entered}/{frame.tries}"
+    return f"{ARN}:mapRun:{execution.machine_id}/{label}:{uuid_of(seed)}"
+
+
+def uuid_of(seed: str) -> str:
+    """A name in the form of a UUID, the same for the same seed."""
+    found = hashlib.sha256(seed.encode()).hexdigest()
+    return f"{found[:8]}-{found[8:12]}-4{found[13:16]}-a{found[17:20]}-{found[20:32]}"
 
 
 def _arn(execution: Execution) -> str:

@@ -8,9 +8,11 @@ from typing import ClassVar, Final
 
 from engine.errors import ExecutionFailure
 from engine.machine import Fields, State, StateMachine, state_type
-from engine.outcomes import Fork, Outcome
+from engine.outcomes import Call, Fork, Outcome
 from engine.query import Scope
-from engine.states.map_items import BATCHER_SCHEMA, READER_SCHEMA, ItemBatcher, ItemReader, number, read_limit
+from engine.states.map_items import BATCHER_SCHEMA, ItemBatcher, number, read_limit
+from engine.states.map_reader import READER_SCHEMA, STATE_DATA, ItemReader
+from engine.states.map_results import WRITER_SCHEMA, ResultWriter
 from engine.states.results import QUERY_ERROR, language_of, unexpected
 from engine.states.stages import (
     CATCH_SCHEMA,
@@ -51,6 +53,7 @@ class Map(State):
         "selector",
         "tolerated",
         "tolerated_percentage",
+        "writer",
     )
 
     retries = True
@@ -73,7 +76,7 @@ class Map(State):
         "MaxConcurrencyPath": {"type": "string", "description": "JSONPath only."},
         "ItemReader": READER_SCHEMA,
         "ItemBatcher": BATCHER_SCHEMA,
-        "ResultWriter": {"type": "object"},
+        "ResultWriter": WRITER_SCHEMA,
         "ToleratedFailureCount": LIMIT,
         "ToleratedFailureCountPath": {"type": "string", "description": "JSONPath only."},
         "ToleratedFailurePercentage": {
@@ -125,8 +128,7 @@ class Map(State):
         )
         self.reader = ItemReader(reader) if reader else None
         self.batcher = ItemBatcher(batcher) if batcher else None
-        if writer:
-            _read_writer(writer)
+        self.writer = ResultWriter(writer) if writer else None
         self.retriers = read_retriers(fields)
         self.catchers = read_catchers(fields)
 
@@ -135,12 +137,19 @@ class Map(State):
             return self.reader.call(data, scope)
         return self._fork(data if self.items is None else self.items.evaluate(data, scope), data, scope)
 
-    def spread(self, answer: JSON, data: JSON, scope: Scope) -> Fork:
+    def spread(self, answers: Sequence[JSON], data: JSON, scope: Scope) -> Fork | Call:
         assert self.reader is not None, "only a reader asks for items"
-        return self._fork(self.reader.items(answer, data, scope), data, scope)
+        more = self.reader.more(answers, data, scope)
+        return more or self._fork(self.reader.items(answers, data, scope), data, scope)
+
+    def origin(self, data: JSON, scope: Scope) -> str | None:
+        """Map.Item.Source, which only the items of a distributed Map have: where they come from."""
+        if not self.distributed:
+            return None
+        return STATE_DATA if self.reader is None else self.reader.origin(data, scope)
 
     def _fork(self, items: JSON, data: JSON, scope: Scope) -> Fork:
-        keyed = isinstance(items, dict) and self.reader is not None
+        keyed = isinstance(items, dict) and (self.distributed or self.reader is not None)
         if keyed:
             items = [{"Key": key, "Value": value} for key, value in items.items()]
         if not isinstance(items, list):
@@ -195,12 +204,3 @@ def _read_processor(fields: Fields) -> StateMachine | None:
     if not modern and not fields.has("Iterator"):
         fields.problem("missing-field", "A Map needs the field ItemProcessor", hint="the machine to run per item")
     return fields.machine("ItemProcessor" if modern or not fields.has("Iterator") else "Iterator")
-
-
-def _read_writer(fields: Fields) -> None:
-    """ResultWriter: checked, so that a flow for AWS is valid here; the results stay in the state's own result."""
-    fields.text("Resource")
-    fields.template("Parameters", languages="path")
-    fields.template("Arguments", languages="expression")
-    fields.literal("WriterConfig")
-    fields.done()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.errors import ExecutionFailure
 from engine.machine import Fields
-from engine.query import Expression
+from engine.query import Expression, Scope
 from engine.values import JSON, dump, type_name
 
 QUERY_ERROR = "States.QueryEvaluationError"
@@ -19,6 +19,19 @@ def unexpected(language: str, expression: Expression, field: str, expected: str,
         kind="evaluation",
         location=field,
     )
+
+
+def numeric(language: str, expression: Expression, field: str) -> Expression:
+    """The expression, refusing every value that is no number."""
+    read = expression.evaluate
+
+    def evaluate(data: JSON, scope: Scope) -> JSON:
+        found = read(data, scope)
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise unexpected(language, expression, field, "number", found)
+        return found
+
+    return Expression(expression.source, evaluate, expression.references)
 
 
 def language_of(fields: Fields) -> str:

@@ -9,6 +9,7 @@ from engine.machine import Fields, State, state_type
 from engine.outcomes import Call, Outcome, Resource
 from engine.query import Expression, Scope
 from engine.states.resource import parse_resource
+from engine.states.results import language_of, numeric
 from engine.states.stages import (
     CATCH_SCHEMA,
     FLOW_SCHEMA,
@@ -103,6 +104,8 @@ class Task(State):
 def _limit(fields: Fields, name: str) -> int | Expression | None:
     """A time limit in its fixed, path or expression form."""
     fixed = fields.integer_or_expression(name, minimum=1)
+    if isinstance(fixed, Expression):
+        fixed = numeric(language_of(fields), fixed, name)
     by_path = fields.path(f"{name}Path")
     if fixed is not None and by_path is not None:
         fields.problem("both-forms", f"{name} and {name}Path exclude each other", f"{name}Path")

@@ -14,7 +14,7 @@ from engine.core.decide import HANDLERS, decide
 from engine.core.events import Event, ExecutionStarted, TimerFired
 from engine.core.execution import Execution
 from engine.errors import TransitionLimitExceeded
-from engine.values import equal
+from engine.values import MAX_PAYLOAD_BYTES, TOO_LARGE, equal
 from tests.core import drivers
 
 FOLDER = Path(__file__).resolve().parents[1] / "cases"
@@ -125,3 +125,51 @@ def test_an_activity_that_nobody_takes_up_times_out_without_having_started() -> 
         "ActivityTimedOut",
         "ExecutionFailed",
     ]
+
+
+LONG = "x" * MAX_PAYLOAD_BYTES
+
+
+def limited(flow: dict[str, Any], answer: Any = None) -> Outcome:
+    return simulate({"StartAt": "T", **flow}, {"n": 1}, tasks=lambda call: answer)
+
+
+def test_a_result_that_is_too_large_fails_the_task_not_the_state() -> None:
+    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True}
+    outcome = limited({"States": {"T": task}}, LONG)
+    assert (outcome.error, outcome.history[4]["type"]) == ("States.DataLimitExceeded", "TaskFailed")
+    assert outcome.cause is not None
+    assert outcome.cause.startswith("The state/task 'lambda' returned a result with a size exceeding")
+    caught = limited({"States": {"T": {**task, "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "C"}]}, "C": {
+        "Type": "Succeed"}}}, LONG)  # fmt: skip
+    assert caught.output["Error"] == "States.DataLimitExceeded"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"Type": "Task", "Resource": "step:t", "QueryLanguage": "JSONata", "Arguments": "{% $pad('', 262144, 'x') %}"},
+        {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $pad('', 262144, 'x') %}"},
+        {"Type": "Pass", "QueryLanguage": "JSONata", "Assign": {"a": "{% $pad('', 262144, 'x') %}"}},
+        {"Type": "Parallel", "Branches": [{"StartAt": f"B{n}", "States": {f"B{n}": {
+            "Type": "Pass", "Result": "x" * 150_000, "End": True}}} for n in range(2)]},
+    ],
+)  # fmt: skip
+def test_what_a_state_makes_must_not_be_too_large(state: dict[str, Any]) -> None:
+    outcome = limited({"States": {"T": {**state, "End": True}}})
+    assert (outcome.error, outcome.cause) == ("States.DataLimitExceeded", TOO_LARGE.format("T"))
+
+
+def test_the_variables_of_a_scope_must_not_be_too_large_together() -> None:
+    add = {"Type": "Pass", "QueryLanguage": "JSONata", "Next": "C"}
+    states = {
+        "T": {**add, "Assign": {"all": []}},
+        "C": {"Type": "Choice", "Choices": [{"Variable": "$.n", "IsPresent": True, "Next": "A0"}]},
+        **{
+            f"A{n}": {**add, "Assign": {f"v{n}": "{% $pad('', 250000, 'x') %}"}, "Next": f"A{n + 1}"} for n in range(50)
+        },
+        "A50": {"Type": "Succeed"},
+    }
+    outcome = limited({"States": states})
+    assert (outcome.error, outcome.history[-1]["id"]) == ("States.DataLimitExceeded", outcome.history[-1]["id"])
+    assert outcome.cause == TOO_LARGE.format("A41")

@@ -47,7 +47,8 @@ def _fork(state: Map, request: Request, data: JSON, scope: TrialScope) -> Fork |
         return outcome if isinstance(outcome, Fork) else None
     state.reader.call(data, scope)
     found = request.configuration.get("mapItemReaderData")
-    return None if found is None else state.spread(found, data, scope)
+    fork = None if found is None else state.spread([found], data, scope)
+    return fork if isinstance(fork, Fork) else None
 
 
 def _tell_items(state: Map, request: Request, fork: Fork, scope: TrialScope, told: dict[str, JSON]) -> None:
