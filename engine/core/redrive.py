@@ -23,7 +23,7 @@ from typing import Final, Protocol
 from engine.core import forks
 from engine.core.events import ExecutionRedriven
 from engine.core.execution import CHILDREN, OVER, READY, ROOT, RUNNING, SUCCEEDED, Execution, Frame
-from engine.core.scope import ARN
+from engine.core.scope import map_run
 from engine.machine import State, StateMachine
 
 MAX_REDRIVES: Final = 1000
@@ -145,7 +145,7 @@ class _Redrive:
             return
         frame.wait, frame.token = CHILDREN, run.token()
         if fork.apart:
-            arn = f"{ARN}:mapRun:{run.execution.machine_id}/{frame.state}:{run.execution.name}"
+            arn = map_run(run.execution, frame, forks.label_of(state))
             run.record(frame, "MapRunRedriven", {"mapRunArn": arn, "redriveCount": run.execution.redrives})
         if not fork.left:
             self.work.append((frame, lambda joined: forks.join(run, joined)))
