@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from engine.step import (
     Connection,
     Host,
+    Serving,
     StepContext,
     StepError,
     StepRegistry,
@@ -22,6 +23,7 @@ from engine.step import (
     TaskTimeout,
     on_idle,
     on_open,
+    on_serve,
     on_start,
     step,
 )
@@ -63,6 +65,7 @@ __all__ = [
     "Outcome",
     "Problem",
     "RuleSet",
+    "Serving",
     "StateMachine",
     "StepContext",
     "StepError",
@@ -74,6 +77,7 @@ __all__ = [
     "load_rules",
     "on_idle",
     "on_open",
+    "on_serve",
     "on_start",
     "render_history",
     "simulate",

@@ -133,9 +133,26 @@ class Host(Protocol):
         """Write one line to the engine's log. No personal data."""
 
 
+class Serving(Protocol):
+    """What a hook of a steps package may use while `engine serve` starts.
+
+    `settings` may be added to; `url`: where requests will be answered.
+    """
+
+    settings: dict[str, str]
+    url: str
+
+    def say(self, text: str) -> None:
+        """One line for whoever has started it: what runs, and where."""
+
+    def at_end(self, end: Callable[[], object]) -> None:
+        """Call this when the serving ends."""
+
+
 Handler = Callable[[Any, Any], Any]
 Hook = Callable[[Host], None]
 StartHook = Callable[[Host, str, JSON], JSON]
+ServeHook = Callable[[Serving], None]
 
 
 def on_open(hook: Hook) -> Hook:
@@ -152,6 +169,13 @@ def on_start(hook: StartHook) -> StartHook:
     repeated start looks like another execution. What it raises ends the start.
     """
     hook.__hook__ = "start"  # type: ignore[attr-defined]
+    return hook
+
+
+def on_serve(hook: ServeHook) -> ServeHook:
+    """Declare a function to be called with a `Serving` when `engine serve` starts, before the store is opened: the
+    place to start neighbours that are not there, such as a simulator."""
+    hook.__hook__ = "serve"  # type: ignore[attr-defined]
     return hook
 
 
@@ -234,13 +258,13 @@ def step(
 class StepRegistry:
     """The steps that flows may name. Duplicates are refused before anything is changed.
 
-    `hooks`: the functions declared with on_open, on_start and on_idle, by moment. `schemas`: the folder where schema
-    file names are looked up, `schemas/` beside the package.
+    `hooks`: the functions declared with on_open, on_start, on_idle and on_serve, by moment. `schemas`: the folder where
+    schema file names are looked up, `schemas/` beside the package.
     """
 
     def __init__(self) -> None:
         self._steps: dict[str, Step] = {}
-        self.hooks: dict[str, list[Callable[..., Any]]] = {"open": [], "start": [], "idle": []}
+        self.hooks: dict[str, list[Callable[..., Any]]] = {"open": [], "start": [], "idle": [], "serve": []}
         self.schemas: Path | None = None
 
     @classmethod

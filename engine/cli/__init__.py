@@ -21,6 +21,7 @@ from engine.errors import DefinitionError, EngineError
 COMMANDS: Final = {
     "run": ("engine.cli.run:run", "Run a flow to its end, durably, and watch it."),
     "start": ("engine.cli.start:start", "Start an execution and return at once; a worker runs it."),
+    "serve": ("engine.cli.serve:serve", "Answer HTTP requests with flows: API, worker and neighbours in one command."),
     "worker": ("engine.cli.worker:worker", "Run every execution of a store that is due, many at once."),
     "resume": ("engine.cli.resume:resume", "Finish executions that an ended process has left."),
     "redrive": ("engine.cli.redrive:redrive", "Let an execution that did not succeed go on where it failed."),

@@ -66,6 +66,7 @@ class Engine:
     ) -> None:
         self.steps = StepRegistry.of(steps)
         self.history_limit = history_limit
+        self.store_address = store
         self._store: Store = open_store(store)
         self.host = EngineHost(self._store, clock or SystemClock(), os.environ if settings is None else settings)
         self._host = self.host

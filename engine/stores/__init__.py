@@ -131,8 +131,9 @@ class Store(Protocol):
         """Everything inside is committed together at its end, or not at all when it raises. One inside another is a
         savepoint: when it raises, only what it wrote is undone."""
 
-    def aside(self) -> AbstractContextManager[Connection]:
-        """A transaction that has nothing to do with any other one, from any thread."""
+    def aside(self, *, reading: bool = False) -> AbstractContextManager[Connection]:
+        """A transaction that has nothing to do with any other one, from any thread. `reading`: it writes nothing, and
+        so waits for nobody who does."""
 
     def enter(self, lease: float | None) -> int:
         """Become an owner; again only after LeaseLost. `lease`: seconds that others wait for a sign of life (`beat`)

@@ -128,7 +128,7 @@ class PostgresStore:
                     self._doubt.clear()
 
     @contextmanager
-    def aside(self) -> Iterator[Connection]:
+    def aside(self, *, reading: bool = False) -> Iterator[Connection]:
         """See Store."""
         with explained(self.url):
             try:

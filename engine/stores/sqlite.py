@@ -100,7 +100,7 @@ class SqliteStore:
                 self._put.clear()
 
     @contextmanager
-    def aside(self) -> Iterator[Connection]:
+    def aside(self, *, reading: bool = False) -> Iterator[Connection]:
         """See Store. A database in memory has no second connection: there it waits for its turn."""
         if self.path is None:
             with self.transaction() as db:
@@ -112,7 +112,7 @@ class SqliteStore:
             except IndexError:
                 connection = connect(self.path)
             try:
-                with Transactions(connection).begin() as db:
+                with Transactions(connection).begin("DEFERRED" if reading else "IMMEDIATE") as db:
                     yield db
             finally:
                 self._spare.append(connection)

@@ -1,0 +1,15 @@
+"""The HTTP front door: operations of an OpenAPI document, answered by flows.
+
+    service = HttpService("schemas/openapi.yaml", engine, worker=worker)
+    response = service.handle(Request("GET", "/healthz"))
+
+`HttpService.handle` takes a request and answers a response, and knows no server; `AsgiApp`, `WsgiApp` and
+`LambdaHandler` are thin coats on it. docs/embedding.md shows each of them running.
+"""
+
+from __future__ import annotations
+
+from engine.service.http.messages import Request, Response
+from engine.service.http.service import HttpService
+
+__all__ = ["HttpService", "Request", "Response"]

@@ -1,0 +1,75 @@
+"""Answers that need no flow: `x-answer` of an operation names one of these."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.errors import EngineError
+from engine.service.http.messages import JSON_TYPE, Request, Response, encode
+from engine.service.http.problems import Refused
+
+if TYPE_CHECKING:
+    from engine.service.http.service import HttpService
+
+PUBLIC: Final = {"Cache-Control": "public, max-age=300"}
+LIVE: Final = {"Cache-Control": "no-store"}
+
+
+def health(service: HttpService, request: Request, path: Mapping[str, str]) -> Response:
+    """The process answers."""
+    return Response(200, {"Content-Type": JSON_TYPE, **LIVE}, encode({"status": "ok"}))
+
+
+def ready(service: HttpService, request: Request, path: Mapping[str, str]) -> Response:
+    """Everything that requests need is there: the store, and what else was given as a check."""
+    checks = {name: _passes(check) for name, check in service.checks.items()}
+    good = all(checks.values())
+    body = {"status": "ready" if good else "not ready", "checks": checks}
+    headers = {"Content-Type": JSON_TYPE, **LIVE, **({} if good else {"Retry-After": "5"})}
+    return Response(200 if good else 503, headers, encode(body))
+
+
+def document(service: HttpService, request: Request, path: Mapping[str, str]) -> Response:
+    """The OpenAPI document."""
+    return Response(200, {"Content-Type": JSON_TYPE, **PUBLIC}, service.public_document)
+
+
+def problem(service: HttpService, request: Request, path: Mapping[str, str]) -> Response:
+    """What a problem type means."""
+    code = next(iter(path.values()), "")
+    if code not in service.catalogue.codes:
+        raise Refused("not_found")
+    entry = service.catalogue.entry(code)
+    shown = {
+        "type": f"/problems/{code}",
+        **{name: value for name, value in entry.items() if name != "code"},
+        "code": code,
+    }
+    return Response(200, {"Content-Type": JSON_TYPE, **PUBLIC}, encode(shown))
+
+
+def metrics(service: HttpService, request: Request, path: Mapping[str, str]) -> Response:
+    """What was counted and measured, in the words of whoever does."""
+    if service.metrics is None:
+        raise Refused("not_found")
+    kind, body = service.metrics()
+    return Response(200, {"Content-Type": kind, **LIVE}, body)
+
+
+def _passes(check: Callable[[], Any]) -> bool:
+    try:
+        return check() is not False
+    except (EngineError, OSError, json.JSONDecodeError):
+        return False
+
+
+BUILTIN: Final[dict[str, Callable[[HttpService, Request, Mapping[str, str]], Response]]] = {
+    "health": health,
+    "ready": ready,
+    "document": document,
+    "problem": problem,
+    "metrics": metrics,
+}
+"""By the value of `x-answer`."""

@@ -1,0 +1,106 @@
+"""Idempotency-Key: the same request twice is one execution and one answer.
+
+Where keys are kept is the application's business: `x-service.idempotency` names three of its steps.
+
+* claim `{caller, method, route, key, fingerprint, subject, now_ms, lock_s, keep_s}` -> `{state, created_ms, subject,
+  status, body}`; state is NEW (it is ours now), RESUMED (ours: whoever had it is gone), RUNNING, DONE or REUSED
+  (another request).
+* finish `{caller, method, route, key, subject, status, body}`: the answer is final. `body` null: render it anew.
+* release `{caller, method, route, key}`: nothing came of it; the key is free again.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from engine.errors import EngineError
+from engine.runtime.context import logger
+from engine.service.http.messages import Response
+from engine.service.http.problems import Refused
+from engine.service.http.stepping import Steps
+from engine.step import StepError
+from engine.values import JSON
+
+LOCK_SECONDS: Final = 60
+KEEP_SECONDS: Final = 48 * 3600
+CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+REPLAYED: Final = {"Idempotent-Replayed": "true"}
+KEPT_HEADERS: Final = ("Content-Type", "Content-Language", "Location", "ETag", "Retry-After", "Link")
+FREED: Final = frozenset({400, 401, 403, 404, 412, 413, 415, 428, 429, 503})
+"""Answers that leave nothing behind: the same key may be tried again."""
+
+
+class Identity:
+    """What a request is, and the names that are made from it: the same for every repeat of it.
+
+    `ulid`: 26 characters, sorted by `created` (milliseconds since the epoch); `digest`: 32 hexadecimal characters.
+    """
+
+    def __init__(self, parts: list[str], created: int) -> None:
+        raw = hashlib.sha256("\x1f".join([*parts, str(created)]).encode()).digest()
+        number = (created << 80) | int.from_bytes(raw[:10], "big")
+        self.ulid = "".join(CROCKFORD[(number >> 5 * place) & 31] for place in reversed(range(26)))
+        self.digest = raw[10:26].hex()
+
+    def names(self) -> dict[str, JSON]:
+        """As expressions see it."""
+        return {"ulid": self.ulid, "digest": self.digest}
+
+
+class Keys:
+    """The keys of a service, kept by its steps."""
+
+    def __init__(self, steps: Steps, settings: Mapping[str, Any]) -> None:
+        self._steps = steps
+        self._names = settings
+        self._lock = int(settings.get("lock_s", LOCK_SECONDS))
+        self._keep = int(settings.get("keep_s", KEEP_SECONDS))
+
+    def claim(self, of: Mapping[str, JSON], fingerprint: str, subject: str, now: int) -> dict[str, Any]:
+        """What there is of the key. Raises Refused when it belongs to another request or one that is running."""
+        asked = {
+            **of,
+            "fingerprint": fingerprint,
+            "subject": subject,
+            "now_ms": now,
+            "lock_s": self._lock,
+            "keep_s": self._keep,
+        }
+        found: dict[str, Any] = self._steps.call(self._names["claim"], asked)
+        if found["state"] == "REUSED":
+            raise Refused("idempotency_key_reused")
+        if found["state"] == "RUNNING":
+            raise Refused("request_in_progress")
+        return found
+
+    def finish(self, of: Mapping[str, JSON], subject: str, response: Response, *, final: bool) -> None:
+        """Keep the answer, or free the key when nothing came of the request. Trouble here changes no answer: the key
+        stays locked for a while, and the next request with it finds the same execution."""
+        try:
+            if response.status in FREED:
+                self._steps.call(self._names["release"], dict(of))
+            else:
+                body = _pack(response) if final else None
+                self._steps.call(
+                    self._names["finish"], {**of, "subject": subject, "status": response.status, "body": body}
+                )
+        except (StepError, EngineError) as problem:
+            logger.warning("the answer of a request could not be kept: %s", type(problem).__name__)
+
+
+def kept(found: Mapping[str, Any]) -> Response | None:
+    """The answer that was kept, byte for byte; None when it is to be rendered anew."""
+    if found.get("body") is None:
+        return None
+    packed = json.loads(found["body"])
+    return Response(int(found["status"]), {**packed["headers"], **REPLAYED}, base64.b85decode(packed["body"]))
+
+
+def _pack(response: Response) -> str:
+    assert isinstance(response.body, bytes)
+    headers = {name: value for name, value in response.headers.items() if name in KEPT_HEADERS}
+    return json.dumps({"headers": headers, "body": base64.b85encode(response.body).decode()})

@@ -1,0 +1,158 @@
+"""Idempotency-Key: one wish is one booking, however often it is sent."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.service.http import Response
+from tests.http.conftest import BEN, Front, wish
+
+Make = Callable[..., Front]
+KEY = "a-key-of-the-client-1"
+
+
+def forget_worker(service: Front) -> None:
+    """The request was taken on, and the process that answers it died: its lock ends, its booking goes on."""
+    with service.engine.host.store.aside() as db:
+        db.execute(
+            "UPDATE idempotency_keys SET state = 'IN_PROGRESS', body = NULL, locked_until = ?",
+            ("2020-01-01T00:00:00.000Z",),
+        )
+
+
+def bookings(service: Front) -> int:
+    with service.engine.host.store.aside(reading=True) as db:
+        return int(db.execute("SELECT COUNT(*) FROM bookings").fetchone()[0])
+
+
+def test_a_repeat_gets_the_first_answer_byte_for_byte(front: Make) -> None:
+    service = front()
+    first = service.book(key=KEY)
+    again = service.book(key=KEY)
+    assert (again.status, again.body) == (first.status, first.body)
+    assert {name: again.headers[name] for name in ("ETag", "Location", "Content-Type")} == {
+        name: first.headers[name] for name in ("ETag", "Location", "Content-Type")
+    }
+    assert (again.headers["Idempotent-Replayed"], "Idempotent-Replayed" in first.headers) == ("true", False)
+    assert bookings(service) == 1
+
+
+def test_a_refusal_is_repeated_too(front: Make) -> None:
+    service = front()
+    first = service.book(wish(luggage={"large": 9, "small": 9}), key=KEY)
+    again = service.book(wish(luggage={"large": 9, "small": 9}), key=KEY)
+    assert (again.status, again.body) == (422, first.body)
+
+
+def test_quoted_and_bare_keys_are_the_same_and_so_are_bodies_that_say_the_same(front: Make) -> None:
+    service = front()
+    first = service.book(key=KEY)
+    body = wish(airport_iata=" dxb ")
+    again = service.book(dict(reversed(body.items())), key=f'"{KEY}"')
+    assert again.body == first.body
+
+
+def test_another_request_with_the_key_is_refused(front: Make) -> None:
+    service = front()
+    service.book(key=KEY)
+    other = service.book(wish(vehicle_class="MPV"), key=KEY)
+    assert (other.status, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_the_key_of_another_member_is_another_key(front: Make) -> None:
+    service = front()
+    assert service.book(key=KEY).json()["booking_id"] != service.book(key=KEY, member=BEN).json()["booking_id"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "idempotency_key_missing"),
+        ({"idempotency_key": "short"}, "validation_failed"),
+        ({"idempotency_key": "é" * 20}, "validation_failed"),
+    ],
+)
+def test_a_key_is_needed_and_has_a_form(front: Make, headers: dict[str, str], code: str) -> None:
+    answer = front().ask("POST", "/v1/bookings", wish(), **headers)
+    assert (answer.status, answer.json()["code"]) == (400, code)
+
+
+def test_nothing_is_kept_of_a_request_that_was_not_taken_on(front: Make) -> None:
+    service = front()
+    assert service.book(wish(airport_iata="?"), key=KEY).status == 400
+    assert service.book(wish(), key=KEY).status == 201
+
+
+def test_while_the_first_request_runs_a_repeat_is_told_to_wait(front: Make) -> None:
+    service = front("F07", TAXI_TIMEOUT_SCALE="0.3")
+    answers: list[Response] = []
+    asking = threading.Thread(target=lambda: answers.append(service.book(key=KEY, prefer="wait=20")))
+    asking.start()
+    while not bookings(service):
+        time.sleep(0.01)
+    meanwhile = service.book(key=KEY)
+    asking.join()
+    assert (meanwhile.status, meanwhile.json()["code"], meanwhile.headers["Retry-After"]) == (
+        409,
+        "request_in_progress",
+        "1",
+    )
+    assert answers[0].status in (201, 202)
+    assert bookings(service) == 1
+
+
+def test_after_a_crash_the_next_request_takes_over_the_same_booking(front: Make) -> None:
+    service = front()
+    first = service.book(key=KEY)
+    forget_worker(service)
+    again = service.book(key=KEY)
+    assert (again.status, again.body) == (201, first.body)
+    assert "Idempotent-Replayed" not in again.headers  # it is the first answer that anybody gets
+    assert bookings(service) == 1
+    assert service.book(key=KEY).headers["Idempotent-Replayed"] == "true"
+
+
+def test_many_at_once_make_one_booking(front: Make) -> None:
+    service = front()
+    answers: list[Any] = []
+    threads = [threading.Thread(target=lambda: answers.append(service.book(key=KEY))) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    made = {answer.json()["booking_id"] for answer in answers if answer.status == 201}
+    assert len(made) == 1
+    assert {answer.status for answer in answers} <= {201, 409}
+    assert bookings(service) == 1
+
+
+def test_who_does_not_wait_is_told_where_to_look_and_it_can_be_read_at_once(front: Make) -> None:
+    service = front("F07", TAXI_TIMEOUT_SCALE="0.3")
+    accepted = service.book(key=KEY, prefer="respond-async")
+    assert (accepted.status, accepted.headers["Retry-After"]) == (202, "2")
+    assert accepted.headers["Preference-Applied"] == "respond-async"
+    assert accepted.json()["status"] in ("REQUESTED", "PENDING_CONFIRMATION")
+    assert service.ask("GET", accepted.headers["Location"]).status == 200
+    again = service.book(key=KEY, prefer="respond-async")
+    assert (again.headers["Idempotent-Replayed"], again.json()["booking_id"]) == ("true", accepted.json()["booking_id"])
+    until = time.monotonic() + 30
+    while service.book(key=KEY).status == 202:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert service.book(key=KEY).status == 201
+
+
+def test_what_is_kept_is_sealed(front: Make) -> None:
+    service = front()
+    made = service.book(key=KEY).json()
+    with service.engine.host.store.aside(reading=True) as db:
+        row = db.execute("SELECT scope, booking_id, body FROM idempotency_keys").fetchone()
+    assert row[1] == made["booking_id"]
+    assert made["reference"] not in row[2]
+    assert "mem_demo" not in json.dumps(list(row))
