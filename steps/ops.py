@@ -7,6 +7,7 @@ from typing import Any
 from engine import StepContext, step
 from steps.bookings.repository import repository
 from steps.bookings.shapes import ERROR, STORE_ERRORS, about_a_booking
+from steps.taxi_api.health import health_of
 
 
 @step(
@@ -27,3 +28,14 @@ def attention(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         error=(payload.get("error") or {}).get("Error"),
     )
     return {"attention": True}
+
+
+@step(
+    "ops.taxi_health",
+    output={"type": "object", "additionalProperties": {"type": "object", "required": ["state", "tokens"]}},
+)
+def taxi_health(payload: Any, ctx: StepContext) -> dict[str, Any]:
+    """How this process sees the taxi company, for metrics: by operation its breaker, recent calls and retry budget."""
+    base = ctx.settings.get("TAXI_URL", "").rstrip("/")
+    now = ctx.now().timestamp()
+    return {operation: health.state(now) for operation, health in health_of(base).items()}

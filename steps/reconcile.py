@@ -55,7 +55,7 @@ def reconcile(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             return ride
         attempt = _next_create(booking, ends, ctx)
         try:
-            ride = rides.create(booking, request, attempt, ctx)
+            ride = rides.create(booking, request, attempt, ctx, again=True)
         except StepError as problem:
             if problem.error not in rides.UNCLEAR:
                 raise
@@ -134,7 +134,7 @@ def _search(booking: Booking, ends: float, ctx: StepContext) -> list[dict[str, A
             raise StepError("Taxi.StillUnknown", "no time is left to look the ride up")
         pause(ctx, wait)
         try:
-            found = rides.look_up(booking, ctx)
+            found = rides.look_up(booking, ctx, again=failed is not None)
         except StepError as problem:
             failed = problem
             continue
@@ -154,7 +154,7 @@ def _next_create(booking: Booking, ends: float, ctx: StepContext) -> str:
         if present.status != "REQUESTED":
             raise out_of_step(present, f"a booking that is {present.status} asks for no ride")
         attempts = Attempts(repo, booking)
-        sent = [attempt for attempt in attempts.creates() if attempt.error_code != "Taxi.NotSent"]
+        sent = [attempt for attempt in attempts.creates() if attempt.outcome != "NOT_SENT"]
         if len(sent) >= TRIES:
             raise StepError("Taxi.StillUnknown", f"{len(sent)} creates had no clear answer")
         if ctx.now().timestamp() + CREATE_S > ends:

@@ -31,7 +31,11 @@ FAILED = {"Taxi.RideFailed": "the taxi company ended the ride before it began"}
 def quote(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """The cheapest valid offer in the wanted class, or the very quote that the member saw."""
     _, request = rides.stored(payload["booking_id"], ctx)
-    offers = [offer for offer in Taxi(ctx).quotes(request) if offer["vehicle_class"] == request["vehicle_class"]]
+    offers = [
+        offer
+        for offer in Taxi(ctx, again=ctx.attempt > 1).quotes(request)
+        if offer["vehicle_class"] == request["vehicle_class"]
+    ]
     seen = [offer for offer in offers if offer["quote_id"] == request.get("quote_id")]
     offers = seen or [offer for offer in offers if not expired(offer, ctx.now())]
     if not offers:
@@ -64,7 +68,7 @@ def book(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         booking = repo.update(booking, ride_generation=generation, doc=doc)
         attempt = Attempts(repo, booking).begin_create()
         request = merged(booking.request, repo.personal(booking.booking_id).get("request", {}))
-    ride = rides.create(booking, request, attempt, ctx)
+    ride = rides.create(booking, request, attempt, ctx, again=ctx.attempt > 1)
     ctx.note(f"{ride['ride_ref']} {ride['status']}")
     return ride
 

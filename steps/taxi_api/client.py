@@ -26,6 +26,8 @@ CONNECT_S = 1.0
 MAX_BODY = 256 * 1024
 SHORTEST_S = 0.05
 LONGEST_RETRY_AFTER_S = 86_400.0
+EARLY_S, FOREVER_S = 30.0, 1e9
+"""A token is renewed so long before its end; one that names no end is used until it is refused."""
 FIXED = {"Accept": "application/json", "Accept-Encoding": "identity"}
 """No compression: a small answer must not unpack into a large one."""
 HOW_TO = "set TAXI_URL to the taxi company's address, or run with the simulator: python -m steps.simulator -- <command>"
@@ -52,8 +54,8 @@ class TaxiClient:
     """Calls to one taxi company. Safe to share between threads."""
 
     def __init__(self, settings: Mapping[str, str], now: Callable[[], datetime]) -> None:
-        self._base = settings.get("TAXI_URL", "").rstrip("/")
-        if not self._base:
+        self.base = settings.get("TAXI_URL", "").rstrip("/")
+        if not self.base:
             raise StepError("Taxi.NotConfigured", HOW_TO)
         self._scale = number(settings, "TAXI_TIMEOUT_SCALE", 1.0)
         self._settings = settings
@@ -80,9 +82,9 @@ class TaxiClient:
         return self._send(again, {"Authorization": f"Bearer {self._token(tokens, used)}"})
 
     def _token(self, tokens: Tokens, refused: str | None) -> str:
-        """The access token; a new one when there is none or the present one was refused."""
+        """The access token; a new one when there is none, the present one was refused, or soon will be."""
         with tokens.lock:
-            if tokens.value is None or tokens.value == refused:
+            if tokens.value is None or tokens.value == refused or self._now().timestamp() >= tokens.renew_at:
                 form = {
                     "grant_type": "client_credentials",
                     "client_id": self._settings.get("TAXI_CLIENT_ID", ""),
@@ -94,7 +96,9 @@ class TaxiClient:
                     status, body, retry_after = self._send(call, {}, form=form)
                     if not 200 <= status < 300:
                         raise of_answer(status, _problem(body), retry_after, "the token request")
-                    tokens.value = str(_checked(call, body)["access_token"])
+                    given = _checked(call, body)
+                    tokens.value = str(given["access_token"])
+                    tokens.renew_at = self._now().timestamp() + max(0.0, given.get("expires_in", FOREVER_S) - EARLY_S)
                 except StepError as problem:
                     if problem.error in ("Taxi.Ambiguous", "Taxi.BadResponse"):
                         # The ride request itself was not sent: whatever came of the token, nothing was booked.
@@ -114,9 +118,9 @@ class TaxiClient:
         ends = time.monotonic() + seconds
         mark = deadline.set(ends)
         try:
-            with _pooled(self._base).stream(
+            with _pooled(self.base).stream(
                 call.method,
-                call.path if "://" in call.path else self._base + call.path,
+                call.path if "://" in call.path else self.base + call.path,
                 params=call.query,
                 json=call.body,
                 data=form,
@@ -145,13 +149,14 @@ class TaxiClient:
 
 
 class Tokens:
-    """The access token of one client at one token address."""
+    """The access token of one client at one token address, and when to ask for another (seconds since 1970)."""
 
-    __slots__ = ("lock", "value")
+    __slots__ = ("lock", "renew_at", "value")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.value: str | None = None
+        self.renew_at = 0.0
 
 
 @cache

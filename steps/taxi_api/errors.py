@@ -2,8 +2,8 @@
 
 Every failure of a call becomes one `StepError` whose name says what may have happened:
 
-* certainly nothing: Taxi.NotSent, Taxi.Throttled, Taxi.Refused, Taxi.NoVehicles, Taxi.QuoteExpired, Taxi.PriceChanged,
-  Taxi.NotFound, Taxi.TooLate, Taxi.FeeChanged, Taxi.StaleState
+* certainly nothing: Taxi.NotSent, Taxi.Throttled, Taxi.Unavailable, Taxi.CircuitOpen, Taxi.Refused, Taxi.NoVehicles,
+  Taxi.QuoteExpired, Taxi.PriceChanged, Taxi.NotFound, Taxi.TooLate, Taxi.FeeChanged, Taxi.StaleState
 * perhaps something: Taxi.Ambiguous, Taxi.BadResponse
 * certainly something: Taxi.DuplicateReference
 """
@@ -22,7 +22,8 @@ ERRORS = {
     "Taxi.Ambiguous": "no clear answer came: the request may have had its effect",
     "Taxi.BadResponse": "an answer came that cannot be understood",
     "Taxi.Throttled": "the taxi company asks to come back later",
-    "Taxi.Unavailable": "the taxi company asks to come back later than is worth waiting for",
+    "Taxi.Unavailable": "not now: it asks to come back later than is worth waiting for, or too much fails to retry",
+    "Taxi.CircuitOpen": "so many calls failed that none is made for a moment",
     "Taxi.Refused": "the taxi company refused the request",
     "Taxi.NoVehicles": "no car is available",
     "Taxi.QuoteExpired": "the quote is no longer valid",

@@ -12,42 +12,44 @@ from steps.bookings.booking import Booking
 from steps.bookings.identifiers import create_key
 from steps.bookings.moments import parse
 from steps.taxi_api.client import Call, TaxiClient
+from steps.taxi_api.health import CANCEL, CREATE, QUOTE, READ, health_of
 
 QUOTE_S, CREATE_S, READ_S, CANCEL_S, TRACK_S = 4.0, 8.0, 3.0, 5.0, 2.0
 
 
 class Taxi:
-    """The taxi company, as far as one step's call lasts."""
+    """The taxi company, as far as one step's call lasts. `again`: an earlier call failed, and this one repeats it."""
 
-    def __init__(self, ctx: StepContext) -> None:
+    def __init__(self, ctx: StepContext, *, again: bool = False) -> None:
         self._ctx = ctx
+        self._again = again
         self._client = TaxiClient(ctx.settings, ctx.now)
 
     def quotes(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """POST /quotes; no side effect."""
         body = quote_request(request)
-        found: list[dict[str, Any]] = self._call("POST", "/quotes", "quotes", QUOTE_S, body=body)["quotes"]
+        found: list[dict[str, Any]] = self._call(QUOTE, "POST", "/quotes", "quotes", QUOTE_S, body=body)["quotes"]
         return found
 
     def create(self, booking: Booking, request: Mapping[str, Any]) -> dict[str, Any]:
         """POST /rides with the booking's key and reference of the present generation."""
         headers = {"Idempotency-Key": create_key(booking.booking_id, booking.generation)}
         body = ride_request(booking, request)
-        return _own(booking, self._call("POST", "/rides", "ride", CREATE_S, body=body, headers=headers))
+        return _own(booking, self._call(CREATE, "POST", "/rides", "ride", CREATE_S, body=body, headers=headers))
 
     def find(self, booking: Booking) -> list[dict[str, Any]]:
         """GET /rides?client_reference=…, newest first; may lag a create."""
         reference = booking.client_reference
-        found = self._call("GET", "/rides", "rides", READ_S, query={"client_reference": reference})
+        found = self._call(READ, "GET", "/rides", "rides", READ_S, query={"client_reference": reference})
         return [_own(booking, ride) for ride in found["rides"]]
 
     def get(self, ride_id: str) -> dict[str, Any]:
         """GET /rides/{ride_id}. Raises Taxi.NotFound."""
-        return self._call("GET", f"/rides/{quoted(ride_id, safe='')}", "ride", READ_S)
+        return self._call(READ, "GET", f"/rides/{quoted(ride_id, safe='')}", "ride", READ_S)
 
     def cancellation_fee(self, ride_id: str) -> dict[str, Any]:
         """GET /rides/{ride_id}/cancellation: `{fee, valid_until?}` of cancelling now; changes nothing."""
-        return self._call("GET", f"/rides/{quoted(ride_id, safe='')}/cancellation", "fee", READ_S)
+        return self._call(READ, "GET", f"/rides/{quoted(ride_id, safe='')}/cancellation", "fee", READ_S)
 
     def cancel(self, ride_id: str, reason: str, max_fee: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """PUT /rides/{ride_id}/cancellation at no more than `max_fee`; repeating it is harmless.
@@ -55,20 +57,34 @@ class Taxi:
         Raises Taxi.FeeChanged, Taxi.TooLate.
         """
         body = {"reason": reason, **({"max_fee": max_fee} if max_fee is not None else {})}
-        return self._call("PUT", f"/rides/{quoted(ride_id, safe='')}/cancellation", "ride", CANCEL_S, body=body)
+        return self._call(CANCEL, "PUT", f"/rides/{quoted(ride_id, safe='')}/cancellation", "ride", CANCEL_S, body=body)
 
     def track(self, ride_id: str) -> dict[str, Any]:
         """GET /rides/{ride_id}/tracking: `{status, updated_at, position?, heading_deg?, eta?}`."""
-        return self._call("GET", f"/rides/{quoted(ride_id, safe='')}/tracking", "tracking", TRACK_S)
+        return self._call(READ, "GET", f"/rides/{quoted(ride_id, safe='')}/tracking", "tracking", TRACK_S)
 
     def cancel_reference(self, reference: str) -> list[str]:
         """PUT /references/{reference}/cancellation: cancels its rides and refuses later ones."""
         path = f"/references/{quoted(reference, safe='')}/cancellation"
-        cancelled: list[str] = self._call("PUT", path, "cancelled", CANCEL_S)["cancelled"]
+        cancelled: list[str] = self._call(CANCEL, "PUT", path, "cancelled", CANCEL_S)["cancelled"]
         return cancelled
 
-    def _call(self, method: str, path: str, reply: str, seconds: float, **parts: Any) -> dict[str, Any]:
-        return self._client.call(Call(method, path, reply, self._ctx.remaining(seconds), **parts))
+    def _call(self, operation: str, method: str, path: str, reply: str, seconds: float, **parts: Any) -> dict[str, Any]:
+        health = health_of(self._client.base)[operation]
+        health.enter(self._now(), again=self._again)
+        try:
+            answer = self._client.call(Call(method, path, reply, self._ctx.remaining(seconds), **parts))
+        except StepError as problem:
+            health.leave(self._now(), problem.error, problem.retry_after)
+            raise
+        except BaseException:
+            health.abandon()
+            raise
+        health.leave(self._now(), None)
+        return answer
+
+    def _now(self) -> float:
+        return self._ctx.now().timestamp()
 
 
 def quote_request(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ OUTCOMES = {
     "Taxi.NotSent": "NOT_SENT",
     "Taxi.Throttled": "NOT_SENT",
     "Taxi.Unavailable": "NOT_SENT",
+    "Taxi.CircuitOpen": "NOT_SENT",
     "Taxi.Refused": "REFUSED",
     "Taxi.NotFound": "REFUSED",
     "Taxi.NoVehicles": "REFUSED",
@@ -50,10 +51,12 @@ def stored(booking_id: str, ctx: StepContext) -> tuple[Booking, dict[str, Any]]:
         return booking, merged(booking.request, repo.personal(booking_id).get("request", {}))
 
 
-def create(booking: Booking, request: dict[str, Any], attempt: str, ctx: StepContext) -> dict[str, Any]:
+def create(
+    booking: Booking, request: dict[str, Any], attempt: str, ctx: StepContext, *, again: bool = False
+) -> dict[str, Any]:
     """Call, then record what the answer proves about the attempt; answer the ride. Raises what the client raises."""
     try:
-        ride = Taxi(ctx).create(booking, request)
+        ride = Taxi(ctx, again=again).create(booking, request)
     except StepError as problem:
         name = str(problem.error)
         with repository(ctx) as repo:
@@ -64,10 +67,10 @@ def create(booking: Booking, request: dict[str, Any], attempt: str, ctx: StepCon
     return adopt([ride], booking, ctx)
 
 
-def look_up(booking: Booking, ctx: StepContext) -> list[dict[str, Any]]:
+def look_up(booking: Booking, ctx: StepContext, *, again: bool = False) -> list[dict[str, Any]]:
     """All rides with the booking's reference, newest first. What is found, or not, is kept as a proof."""
     started = stamp(ctx.now())
-    rides = Taxi(ctx).find(booking)
+    rides = Taxi(ctx, again=again).find(booking)
     with repository(ctx) as repo:
         resolution = "FOUND" if rides else "ABSENT"
         Attempts(repo, booking).record("LOOKUP", "OK", started_at=started, resolution=resolution)
