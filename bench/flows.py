@@ -39,6 +39,24 @@ States:
   T8: {Type: Task, Resource: "step:work", Output: "{% states.input %}", Next: S9}
   S9: {Type: Succeed}
 """
+TEN_STATES_JSONATA = """
+QueryLanguage: JSONata
+StartAt: S0
+States:
+  S0: {Type: Pass, Next: T1}
+  T1: {Type: Task, Resource: "step:work", Arguments: "{% $states.input %}", Next: P2}
+  P2: {Type: Pass, Assign: {ready: true}, Next: C3}
+  C3:
+    Type: Choice
+    Choices: [{Condition: "{% $ready %}", Next: T4}]
+    Default: S9
+  T4: {Type: Task, Resource: "step:work", Assign: {quote: "{% $states.result.id %}"}, Next: P5}
+  P5: {Type: Pass, Output: {id: "{% $states.input.id %}", quote: "{% $quote + 1 %}"}, Next: T6}
+  T6: {Type: Task, Resource: "step:work", Output: "{% $states.result %}", Next: P7}
+  P7: {Type: Pass, Next: T8}
+  T8: {Type: Task, Resource: "step:work", Output: "{% $states.input %}", Next: S9}
+  S9: {Type: Succeed}
+"""
 LENGTH = 5
 
 
