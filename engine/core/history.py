@@ -58,6 +58,7 @@ def _details(details: dict[str, JSON]) -> dict[str, JSON]:
                 shown[f"{name}Details"] = {"truncated": False}
         elif name == "assignedVariables":
             shown[name] = {variable: dump(content) for variable, content in value.items()}
+            shown["assignedVariablesDetails"] = {"truncated": False}
         else:
             shown[name] = value
     return shown
