@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from engine import StepContext, StepError, step
 from steps.bookings import reference
+from steps.bookings.amending import requested
 from steps.bookings.booking import Booking
 from steps.bookings.moments import stamp
 from steps.bookings.repository import Repository, repository
-from steps.bookings.requests import merged
 from steps.bookings.settings import place
 from steps.bookings.shapes import STORE_ERRORS, about_a_booking
 from steps.bookings.sql import statements
@@ -26,7 +26,7 @@ OBJECTS = ("member", "membership", "tier", "usage", "vehicle", "area", "bookings
 
 @step(
     "context.load",
-    input=about_a_booking(),
+    input=about_a_booking(amended={"type": ["boolean", "null"]}),
     output={"type": "object", "required": list(OBJECTS)},
     errors={
         **STORE_ERRORS,
@@ -38,7 +38,7 @@ def load(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """Member, membership, tier, usage, lounge, visit, airport, flight, vehicle, area, the member's other open bookings.
 
     Nothing in it is personal: the member and the visit carry the member's pseudonym. An unknown lounge, airport, visit
-    or flight is null, which is for the rules to judge.
+    or flight is null, which is for the rules to judge. `amended`: of the request as it is to be changed.
     """
     now = ctx.now()
     directory = place(ctx.settings, "REFERENCE_DIR", REFERENCE_DIR)
@@ -46,20 +46,27 @@ def load(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         booking = repo.load(payload["booking_id"])
         personal = repo.personal(booking.booking_id)
         try:
-            return _Loading(directory, repo, booking, personal, now).context()
+            request = requested(booking, personal, amended=bool(payload.get("amended")))
+            return _Loading(directory, repo, booking, personal.get("member_id"), request, now).context()
         except reference.Missing as problem:
             raise StepError("Context.Unavailable", str(problem)) from problem
 
 
 class _Loading:
     def __init__(
-        self, directory: Path, repo: Repository, booking: Booking, personal: dict[str, Any], now: datetime
+        self,
+        directory: Path,
+        repo: Repository,
+        booking: Booking,
+        member_id: str | None,
+        request: dict[str, Any],
+        now: datetime,
     ) -> None:
         self.directory = directory
         self.repo = repo
         self.booking = booking
-        self.member_id = personal.get("member_id")
-        self.request = merged(booking.request, personal.get("request", {}))
+        self.member_id = member_id
+        self.request = request
         self.now = now
 
     def context(self) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from engine import RuleSet, StepContext, StepError, load_rules, step
+from steps.bookings.amending import requested
 from steps.bookings.moments import later, stamp
 from steps.bookings.repository import repository
-from steps.bookings.requests import merged
 from steps.bookings.settings import place
 from steps.bookings.shapes import STORE_ERRORS, about_a_booking
 
@@ -24,9 +24,10 @@ KEEP = (("airport", "timezone", "airport_timezone"), ("area", "name", "dropoff_a
         phase={"type": "string", "maxLength": 40},
         context={"type": "object"},
         rules={"type": ["string", "null"], "pattern": "^[a-z_]{1,40}$"},
+        amended={"type": ["boolean", "null"]},
         quote={"type": ["object", "null"]},
     ),
-    output={"type": "object", "required": ["passed", "failed", "skipped"]},
+    output={"type": "object", "required": ["passed", "failed", "skipped", "facts"]},
     errors={
         **STORE_ERRORS,
         "Rules.Rejected": "at least one rule failed; the cause names them",
@@ -37,7 +38,8 @@ KEEP = (("airport", "timezone", "airport_timezone"), ("area", "name", "dropoff_a
 def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """Evaluate one phase of the rules and store the decision record with the booking. All rules of a phase are told.
 
-    `rules` names another file beside the one of the booking: `cancel` is cancel.yaml.
+    `rules` names another file beside the one of the booking: `cancel` is cancel.yaml. `amended`: they look at the
+    request as the member wants to have it changed.
     """
     file = place(ctx.settings, "RULES_FILE", RULES_FILE)
     rules = _rules(file.with_name(f"{payload['rules']}.yaml") if payload.get("rules") else file)
@@ -45,22 +47,25 @@ def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         raise StepError("Rules.Unavailable", f"the rules have no phase {payload['phase']}")
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
-        request = merged(booking.request, repo.personal(booking.booking_id).get("request", {}))
+        amended = bool(payload.get("amended"))
+        request = requested(booking, repo.personal(booking.booking_id), amended=amended)
         context = {**payload["context"], "request": request, "quote": payload.get("quote")}
         decision = rules.evaluate(payload["phase"], context, stamp(ctx.now()))
-        doc = {**booking.doc, "decisions": {**booking.doc.get("decisions", {}), decision.phase: decision.to_json()}}
+        record = f"amended_{decision.phase}" if amended else decision.phase
+        doc = {**booking.doc, "decisions": {**booking.doc.get("decisions", {}), record: decision.to_json()}}
         for thing, field, name in KEEP:
             if thing in context:
                 doc[name] = (context[thing] or {}).get(field)
         block = decision.params.get("trip_block_min", rules.params.get("trip_block_min"))
-        end = later(booking.pickup_time, 60 * block) if isinstance(block, int | float) else booking.window_end
+        fixed = amended or not isinstance(block, int | float)
+        end = booking.window_end if fixed else later(booking.pickup_time, 60 * block)
         repo.update(booking, doc=doc, window_end=end)
     outcomes = [result.outcome for result in decision.results]
     counts = {outcome: outcomes.count(outcome) for outcome in ("passed", "failed", "skipped")}
     if not decision.passed:
         raise StepError("Rules.Rejected", "; ".join(f"{e.rule_id} {e.code}: {e.user_message}" for e in decision.errors))
     ctx.note(f"{counts['passed']} rules passed, {counts['skipped']} skipped")
-    return counts
+    return {**counts, "facts": dict(decision.facts)}
 
 
 def _rules(file: Path) -> RuleSet:

@@ -71,6 +71,10 @@ class Attempts:
         key = create_key(self._booking.booking_id, self._booking.generation)
         return self._insert("CREATE", idem_key=key, finished_at=None, outcome="IN_FLIGHT")
 
+    def begin(self, op: str) -> str:
+        """Write an attempt of another operation IN_FLIGHT; answer its id."""
+        return self._insert(op, finished_at=None, outcome="IN_FLIGHT")
+
     def finish(self, attempt_id: str, outcome: str, *, ride_ref: str | None = None, error: str | None = None) -> bool:
         """Record how an attempt ended; False when it was finished or explained meanwhile."""
         done = self._sql["finish_attempt"].run(

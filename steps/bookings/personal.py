@@ -15,7 +15,7 @@ from steps.bookings import identifiers, keys
 from steps.bookings.keys import Keyring
 from steps.bookings.sql import statements
 
-PARTS = ("request",)
+PARTS = ("request", "changes")
 """Members of an execution's input that may hold names, phone numbers, addresses."""
 MEMBER_REF_KEY = "MEMBER_REF_KEY"
 DEMO_KEY = "demo-member-ref-key"

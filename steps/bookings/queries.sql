@@ -14,14 +14,16 @@ SELECT 1 FROM bookings WHERE reference = :reference AND terminal_at IS NULL;
 -- name: update_booking
 UPDATE bookings
 SET status = :status, version = :new_version, ride_provider = :ride_provider, ride_ref = :ride_ref,
-    ride_generation = :ride_generation, window_end = :window_end, price_minor = :price_minor, price_currency = :price_currency,
+    ride_generation = :ride_generation, pickup_time = :pickup_time, window_end = :window_end,
+    price_minor = :price_minor, price_currency = :price_currency,
     failure_code = :failure_code, attention = :attention, doc = :doc, updated_at = :now, terminal_at = :terminal_at
 WHERE booking_id = :booking_id AND version = :version;
 -- A row that another transaction is changing counts as changed: waiting for it could end in a deadlock of two batches.
 -- name: update_booking on postgresql
 UPDATE bookings
 SET status = :status, version = :new_version, ride_provider = :ride_provider, ride_ref = :ride_ref,
-    ride_generation = :ride_generation, window_end = :window_end, price_minor = :price_minor, price_currency = :price_currency,
+    ride_generation = :ride_generation, pickup_time = :pickup_time, window_end = :window_end,
+    price_minor = :price_minor, price_currency = :price_currency,
     failure_code = :failure_code, attention = :attention, doc = :doc, updated_at = :now, terminal_at = :terminal_at
 WHERE booking_id = (SELECT booking_id FROM bookings WHERE booking_id = :booking_id FOR NO KEY UPDATE SKIP LOCKED)
   AND version = :version;

@@ -34,6 +34,7 @@ PERSONAL = (
     ("dropoff", "postal_code"),
     ("notes",),
 )
+CREATE, CHANGES = "booking-create.json", "booking-changes.json"
 MOST_PROBLEMS = 20
 POINT_DIGITS = 6
 MESSAGES = {
@@ -76,6 +77,25 @@ def problems(request: Any) -> list[str]:
     """What is wrong with a normalised request, as `/pointer: message` lines that repeat none of its values."""
     found = sorted({line for error in _validator().iter_errors(request) for line in _lines(error)})
     return found[:MOST_PROBLEMS]
+
+
+def change_problems(changes: Any) -> list[str]:
+    """What is wrong with normalised changes (schemas/booking-changes.json), as lines like those of `problems`."""
+    found = sorted({line for error in _validator(CHANGES).iter_errors(changes) for line in _lines(error)})
+    return found[:MOST_PROBLEMS]
+
+
+def patched(value: Any, patch: Any) -> Any:
+    """A JSON merge patch (RFC 7396): null takes a field away, objects are merged, everything else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(value) if isinstance(value, dict) else {}
+    for key, change in patch.items():
+        if change is None:
+            result.pop(key, None)
+        else:
+            result[key] = patched(result.get(key), change)
+    return result
 
 
 def complete(request: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -144,13 +164,13 @@ def _lines(error: Any) -> Iterator[str]:
 
 
 @cache
-def _schema() -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads((ROOT / "schemas/booking-create.json").read_text(encoding="utf-8"))
+def _schema(file: str = CREATE) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((ROOT / "schemas" / file).read_text(encoding="utf-8"))
     return schema
 
 
 @cache
-def _validator() -> Any:
+def _validator(file: str = CREATE) -> Any:
     from jsonschema import Draft202012Validator, FormatChecker
 
     formats = FormatChecker(formats=("date", "email"))
@@ -159,4 +179,4 @@ def _validator() -> Any:
     def _moment(text: object) -> bool:
         return not isinstance(text, str) or bool(parse(text))
 
-    return Draft202012Validator(_schema(), format_checker=formats)
+    return Draft202012Validator(_schema(file), format_checker=formats)

@@ -74,6 +74,8 @@ def of_answer(status: int, problem: Mapping[str, Any] | None, retry_after: float
     cause = f"{call}: {status} {code}".rstrip()
     if status == 429:
         return _later("Taxi.Throttled", cause, retry_after)
+    if status == 412:
+        return StepError("Taxi.StaleState", cause)
     if status >= 500:
         if (problem or {}).get("executed") is not False:
             return StepError("Taxi.Ambiguous", cause)

@@ -35,17 +35,28 @@ class Taxi:
         """POST /rides with the booking's key and reference of the present generation."""
         headers = {"Idempotency-Key": create_key(booking.booking_id, booking.generation)}
         body = ride_request(booking, request)
-        return _own(booking, self._call(CREATE, "POST", "/rides", "ride", CREATE_S, body=body, headers=headers))
+        return _own(
+            booking.client_reference, self._call(CREATE, "POST", "/rides", "ride", CREATE_S, body=body, headers=headers)
+        )
 
     def find(self, booking: Booking) -> list[dict[str, Any]]:
+        """The rides of the booking's present generation, newest first; may lag a create."""
+        return self.find_reference(booking.client_reference)
+
+    def find_reference(self, reference: str) -> list[dict[str, Any]]:
         """GET /rides?client_reference=…, newest first; may lag a create."""
-        reference = booking.client_reference
         found = self._call(READ, "GET", "/rides", "rides", READ_S, query={"client_reference": reference})
-        return [_own(booking, ride) for ride in found["rides"]]
+        return [_own(reference, ride) for ride in found["rides"]]
 
     def get(self, ride_id: str) -> dict[str, Any]:
         """GET /rides/{ride_id}. Raises Taxi.NotFound."""
         return self._call(READ, "GET", f"/rides/{quoted(ride_id, safe='')}", "ride", READ_S)
+
+    def amend(self, ride_id: str, changes: Mapping[str, Any], state_hash: str) -> dict[str, Any]:
+        """PATCH /rides/{ride_id} if its state is still the one that was seen. Raises Taxi.StaleState, Taxi.TooLate."""
+        headers = {"If-Match": f'"{state_hash}"', "Content-Type": "application/merge-patch+json"}
+        path = f"/rides/{quoted(ride_id, safe='')}"
+        return self._call(CREATE, "PATCH", path, "ride", CREATE_S, body=changes, headers=headers)
 
     def cancellation_fee(self, ride_id: str) -> dict[str, Any]:
         """GET /rides/{ride_id}/cancellation: `{fee, valid_until?}` of cancelling now; changes nothing."""
@@ -146,7 +157,7 @@ def _pickup_time(request: Mapping[str, Any]) -> str | None:
     return pickup["time"] if pickup["type"] == "SCHEDULED" else None
 
 
-def _own(booking: Booking, ride: dict[str, Any]) -> dict[str, Any]:
-    if ride["client_reference"] != booking.client_reference:
+def _own(reference: str, ride: dict[str, Any]) -> dict[str, Any]:
+    if ride["client_reference"] != reference:
         raise StepError("Taxi.BadResponse", "the answer is about another reference than the one asked for")
     return ride

@@ -6,11 +6,11 @@ CREATE TABLE ride_looks (
 );
 CREATE INDEX ride_looks_due ON ride_looks (next_look_at);
 
--- Points of a completed ride, once per booking.
+-- Points of a completed ride, once per booking; none for a ride that earns none.
 CREATE TABLE loyalty_accruals (
   booking_id  TEXT PRIMARY KEY REFERENCES bookings,
   member_ref  TEXT NOT NULL,
-  points      BIGINT NOT NULL CHECK (points > 0),
+  points      BIGINT NOT NULL CHECK (points >= 0),
   basis_minor BIGINT NOT NULL,
   currency    TEXT NOT NULL,
   accrued_at  TEXT NOT NULL

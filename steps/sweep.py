@@ -1,0 +1,143 @@
+"""Steps of the sweep: find what fell by the wayside, free what nobody holds any more, look for rides nobody wants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine import StepContext, StepError, step
+from steps.bookings.booking import Booking
+from steps.bookings.lifecycle import lifecycle
+from steps.bookings.moments import later
+from steps.bookings.repository import Repository, repository
+from steps.bookings.settings import number
+from steps.bookings.shapes import BOOKING_ID, STORE_ERRORS
+from steps.bookings.sql import statements
+from steps.taxi_api import rides
+from steps.taxi_api.errors import ERRORS
+from steps.taxi_api.operations import Taxi
+
+FILE = "sweeping.sql"
+BATCH = 50
+STUCK_S = 1800
+"""A booking's own flow resolves a pending ride within ten minutes, and touches a booking that it gives up on."""
+NEGLECTED_S = 120
+MESSAGE_S, MESSAGE_AGAIN_S = 3600, 60
+KEY_S = 60
+POINTS_S = 7 * 86_400
+WATCH_AT_S = (60, 300, 900, 3600, 6 * 3600, 24 * 3600)
+"""When to look for a ride that may turn up after its booking was given up, from then on."""
+LISTS = ("giving_up", "cancelling", "watches", "messages", "rides", "points")
+CANCELLED, NONE, ALIVE = "CANCELLED", "NONE", "ALIVE"
+LIST = {"type": "array", "items": {"type": "object"}}
+
+
+@step(
+    "sweep.free",
+    output={"type": "object", "required": ["slots", "keys", "messages"]},
+    errors={"Db.Unavailable": STORE_ERRORS["Db.Unavailable"]},
+    transactional=True,
+)
+def free(payload: Any, ctx: StepContext) -> dict[str, Any]:
+    """Free slots of bookings that came to nothing and keys of requests that were never finished; close old messages."""
+    sql = statements(FILE)
+    with repository(ctx) as repo:
+        return {
+            "slots": sql["free_slots"].run(repo.db),
+            "keys": sql["free_keys"].run(repo.db, since=later(repo.now, -KEY_S)),
+            "messages": sql["give_up_messages"].run(repo.db, oldest=later(repo.now, -MESSAGE_S)),
+        }
+
+
+@step(
+    "sweep.find",
+    output={"type": "object", "required": list(LISTS), "properties": dict.fromkeys(LISTS, LIST)},
+    errors={"Db.Unavailable": STORE_ERRORS["Db.Unavailable"]},
+)
+def find(payload: Any, ctx: StepContext) -> dict[str, Any]:
+    """What there is to do, at most 50 of each kind: bookings whose flow is late, orphan watches, messages, rides that
+    nobody follows, completed rides without points."""
+    sql, stuck_s = statements(FILE), number(ctx.settings, "SWEEP_STUCK_S", STUCK_S)
+    with repository(ctx) as repo:
+        stuck = sql["stuck"].rows(repo.db, since=later(repo.now, -stuck_s), limit=BATCH)
+        found: dict[str, Any] = {
+            "giving_up": [row for row in stuck if row["status"] != "CANCELLATION_PENDING"],
+            "cancelling": [row for row in stuck if row["status"] == "CANCELLATION_PENDING"],
+            "watches": sql["due_watches"].rows(repo.db, now=repo.now, limit=BATCH),
+            "messages": sql["open_messages"].rows(
+                repo.db,
+                oldest=later(repo.now, -MESSAGE_S),
+                since=later(repo.now, -MESSAGE_AGAIN_S),
+                limit=BATCH,
+            ),
+            "rides": statements("looks.sql")["neglected"].rows(
+                repo.db, since=later(repo.now, -NEGLECTED_S), limit=BATCH
+            ),
+            "points": sql["without_points"].rows(repo.db, oldest=later(repo.now, -POINTS_S), limit=BATCH),
+        }
+    said = ", ".join(f"{len(items)} {name}" for name, items in found.items() if items)
+    ctx.note(said or "nothing to do")
+    return found
+
+
+@step(
+    "watch.look",
+    input={
+        "type": "object",
+        "required": ["client_reference", "booking_id"],
+        "properties": {"client_reference": {"type": "string", "maxLength": 64}, "booking_id": BOOKING_ID},
+    },
+    output={"type": "object", "required": ["result", "closed"]},
+    errors={**ERRORS, **STORE_ERRORS},
+    idempotency="natural",
+)
+def watch(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
+    """Look for a ride under the reference of a booking that was given up: one that lives is cancelled, and people are
+    told. The watch looks again after 1, 5, 15 and 60 minutes, 6 and 24 hours, and then closes."""
+    reference = payload["client_reference"]
+    with repository(ctx) as repo:
+        booking = repo.load(payload["booking_id"])
+    result = NONE
+    for ride in Taxi(ctx).find_reference(reference):
+        if ride["status"] in rides.FELL_THROUGH or _is_the_booking_s(booking, ride):
+            continue
+        result = _end(ride, ctx)
+        with repository(ctx) as repo:
+            repo.need_people(repo.load(booking.booking_id))
+    with repository(ctx) as repo:
+        closed = _next(repo, reference, result)
+    ctx.note(result)
+    return {"result": result, "closed": closed}
+
+
+def _is_the_booking_s(booking: Booking, ride: dict[str, Any]) -> bool:
+    return booking.ride_ref == ride["ride_id"] and booking.status in lifecycle().needs_ride
+
+
+def _end(ride: dict[str, Any], ctx: StepContext) -> str:
+    ctx.log("a ride lives that nobody wants", warning=True, client_reference=ride["client_reference"])
+    try:
+        rides.cancel_ride(ride["ride_id"], "OPS", ctx)
+    except StepError as problem:
+        if problem.error != "Taxi.TooLate":
+            raise
+        return ALIVE  # it drives, or has driven: that is for people
+    return CANCELLED
+
+
+def _next(repo: Repository, reference: str, result: str) -> bool:
+    """Say when to look again; whether the watch is closed."""
+    row = statements(FILE)["watch"].row(repo.db, client_reference=reference)
+    if row is None or row["closed_at"] is not None:
+        return True
+    if row["result"] not in (None, NONE) and result == NONE:
+        result = row["result"]
+    moments = [moment for moment in (later(row["opened_at"], after) for after in WATCH_AT_S) if moment > repo.now]
+    over = not moments or repo.now >= row["deadline_at"]
+    statements(FILE)["set_watch"].run(
+        repo.db,
+        client_reference=reference,
+        next_check_at=row["deadline_at"] if over else moments[0],
+        closed_at=repo.now if over else None,
+        result=result,
+    )
+    return over
