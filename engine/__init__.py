@@ -23,10 +23,12 @@ from engine.step import (
     TaskTimeout,
     on_idle,
     on_open,
+    on_scrape,
     on_serve,
     on_start,
     step,
 )
+from engine.telemetry import Sample, telemetry, traceparent
 
 if TYPE_CHECKING:
     from engine.core.history import render as render_history
@@ -65,6 +67,7 @@ __all__ = [
     "Outcome",
     "Problem",
     "RuleSet",
+    "Sample",
     "Serving",
     "StateMachine",
     "StepContext",
@@ -77,11 +80,14 @@ __all__ = [
     "load_rules",
     "on_idle",
     "on_open",
+    "on_scrape",
     "on_serve",
     "on_start",
     "render_history",
     "simulate",
     "step",
+    "telemetry",
+    "traceparent",
     "validate",
 ]
 

@@ -14,13 +14,14 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from engine.errors import StepRegistrationError, UnknownStep
+from engine.telemetry import Sample
 from engine.values import JSON
 
 Idempotency = Literal["natural", "keyed", "none"]
@@ -153,6 +154,7 @@ Handler = Callable[[Any, Any], Any]
 Hook = Callable[[Host], None]
 StartHook = Callable[[Host, str, JSON], JSON]
 ServeHook = Callable[[Serving], None]
+ScrapeHook = Callable[[Host], Iterable[Sample]]
 
 
 def on_open(hook: Hook) -> Hook:
@@ -185,6 +187,13 @@ def on_idle(hook: Hook) -> Hook:
     It must be safe to run at any time and any number of times. What it raises is logged and changes no execution.
     """
     hook.__hook__ = "idle"  # type: ignore[attr-defined]
+    return hook
+
+
+def on_scrape(hook: ScrapeHook) -> ScrapeHook:
+    """Declare a function that answers `telemetry.Sample`s, whenever somebody asks for metrics: what lies in the tables
+    and cannot be counted as it happens. Called from any thread; it reads, and quickly."""
+    hook.__hook__ = "scrape"  # type: ignore[attr-defined]
     return hook
 
 
@@ -258,14 +267,17 @@ def step(
 class StepRegistry:
     """The steps that flows may name. Duplicates are refused before anything is changed.
 
-    `hooks`: the functions declared with on_open, on_start, on_idle and on_serve, by moment. `schemas`: the folder where
-    schema file names are looked up, `schemas/` beside the package.
+    `hooks`: the functions declared with on_open, on_start, on_idle, on_serve and on_scrape, by moment. `schemas`: the
+    folder where schema file names are looked up, `schemas/` beside the package. `log_keys`: names of fields that may
+    be logged, from the modules' `LOG_KEYS`.
     """
 
     def __init__(self) -> None:
         self._steps: dict[str, Step] = {}
-        self.hooks: dict[str, list[Callable[..., Any]]] = {"open": [], "start": [], "idle": [], "serve": []}
+        moments = ("open", "start", "idle", "serve", "scrape")
+        self.hooks: dict[str, list[Callable[..., Any]]] = {moment: [] for moment in moments}
         self.schemas: Path | None = None
+        self.log_keys: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, source: str | StepRegistry | Mapping[str, Handler] | None) -> StepRegistry:
@@ -295,6 +307,7 @@ class StepRegistry:
             raise StepRegistrationError(f"the steps package {package!r} cannot be imported: {problem}") from problem
         if root.__file__ is not None:
             self.schemas = Path(root.__file__).parent.parent / "schemas"
+        self.log_keys |= frozenset(key for module in modules for key in getattr(module, "LOG_KEYS", ()))
         # A function imported by a second module is the same object: found once, registered once.
         declared = {id(value): value for module in modules for value in vars(module).values()}.values()
         self.add(*(value.__step__ for value in declared if isinstance(getattr(value, "__step__", None), Step)))
@@ -323,6 +336,11 @@ class StepRegistry:
         for hook in self.hooks["start"]:
             input = hook(host, name, input)
         return input
+
+    def samples(self, host: Host) -> Iterator[Sample]:
+        """What the package's hooks read for metrics."""
+        for hook in self.hooks["scrape"]:
+            yield from hook(host)
 
     def names(self) -> dict[str, list[str]]:
         """Every step's name with the error names that may come of it: what the validator checks flows against."""

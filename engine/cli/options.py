@@ -14,11 +14,13 @@ import click
 
 from engine.errors import EngineError, StepRegistrationError
 from engine.step import StepRegistry
+from engine.telemetry.logs import JsonLine, PlainLine
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_STORE = "sqlite:///bookings.db"
 DEFAULT_STEPS = "steps"
+LOG_FORMAT = "ENGINE_LOG_FORMAT"
 NO_STEPS = (
     f"no steps are known: there is no package {DEFAULT_STEPS!r} in this folder; "
     "go to the folder that has it, or name one with --steps"
@@ -59,7 +61,7 @@ def common_options(command: Command) -> Command:
         expose_value=False,
         is_eager=True,
         callback=_log,
-        help="The whole log on stderr, with the traceback of a step that crashed.",
+        help="The whole log on stderr, with tracebacks of steps that crashed. ENGINE_LOG_FORMAT=json: as JSON.",
     )(command)
 
 
@@ -68,24 +70,12 @@ def _colour(context: click.Context, _: click.Parameter, value: bool | None) -> N
         context.color = value
 
 
-class _LogLine(logging.Formatter):
-    """One plain line for each record; only --debug adds tracebacks."""
-
-    def __init__(self, *, debug: bool) -> None:
-        super().__init__("%(levelname)s %(name)s: %(message)s")
-        self.debug = debug
-
-    def format(self, record: logging.LogRecord) -> str:
-        if self.debug:
-            return super().format(record)
-        return " ".join(f"{record.levelname} {record.name}: {record.getMessage()}".split())
-
-
 def _log(context: click.Context, _: click.Parameter, debug: bool) -> None:
-    """Send the engine's log to stderr while the command runs."""
+    """Send the engine's log to stderr while the command runs, as plain lines or (ENGINE_LOG_FORMAT=json) as JSON."""
     logger = logging.getLogger("engine")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LogLine(debug=debug))
+    as_json = os.environ.get(LOG_FORMAT, "").lower() == "json"
+    handler.setFormatter(JsonLine() if as_json else PlainLine(debug=debug))
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if debug else logging.WARNING)

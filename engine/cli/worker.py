@@ -12,6 +12,8 @@ from engine.cli.options import common_options, load_steps, steps_option, store_o
 from engine.cli.output import Output
 from engine.runtime.engine import Engine
 from engine.runtime.worker import DRAIN_SECONDS, LEASE_SECONDS, Worker, prepare_process
+from engine.telemetry.otel import trace_to_collector
+from engine.telemetry.prometheus import serve
 
 
 @click.command()
@@ -48,9 +50,23 @@ from engine.runtime.worker import DRAIN_SECONDS, LEASE_SECONDS, Worker, prepare_
     show_default=True,
     help="When others take over from a worker that has stopped without ending.",
 )
+@click.option(
+    "--metrics",
+    "metrics_port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    envvar="ENGINE_METRICS_PORT",
+    help="Answer GET /metrics for Prometheus there, on this machine only; 0: on a free port.",
+)
 @common_options
 def worker(
-    store: str, steps: str | None, concurrency: int, in_flight: int, limits: tuple[str, ...], lease: float
+    store: str,
+    steps: str | None,
+    concurrency: int,
+    in_flight: int,
+    limits: tuple[str, ...],
+    lease: float,
+    metrics_port: int | None,
 ) -> None:
     """Run every execution of a store that is due, many at once.
 
@@ -80,6 +96,10 @@ def worker(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
+        trace_to_collector(os.environ)
+        if metrics_port is not None:
+            port = serve(metrics_port, lambda: engine.steps.samples(engine.host.beside()))
+            log.line(f"metrics are at http://127.0.0.1:{port}/metrics")
         log.line(f"worker {os.getpid()} runs what is due in {engine.store_url}; stop it with Ctrl-C")
         crew.run()
         log.line(f"worker {os.getpid()} has stopped; {crew.ended} executions have ended here")

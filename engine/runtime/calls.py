@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import traceback
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from engine.core.events import ScheduleTask, TaskFailed, TaskSubmitted, TaskSucc
 from engine.errors import EngineError
 from engine.runtime.context import CallContext, logger
 from engine.step import Step, StepError, TaskAnswer, TaskTimeout
+from engine.telemetry import telemetry
 from engine.values import JSON, check_json
 
 IN_DOUBT = "the process that made this call ended before the answer was stored, and the step must not run twice"
@@ -29,29 +33,53 @@ def invoke(step: Step, command: ScheduleTask, context: CallContext, schemas: Pat
 
     Only a failure of the engine itself (its store, above all) passes through as EngineError.
     """
-    call = _Call(step, command, context, schemas)
-    call.check()
-    try:
-        if step.is_async:
-            import asyncio  # costs start-up time that most runs need not pay
+    with _told(step, context) if telemetry.active else _UNTOLD:
+        call = _Call(step, command, context, schemas)
+        call.check()
+        try:
+            if step.is_async:
+                import asyncio  # costs start-up time that most runs need not pay
 
-            answer = asyncio.run(step.handler(command.arguments, context))
-        else:
-            answer = step.handler(command.arguments, context)
-    except Exception as problem:
-        raise call.broken(problem) from None
-    return call.answered(answer)
+                answer = asyncio.run(step.handler(command.arguments, context))
+            else:
+                answer = step.handler(command.arguments, context)
+        except Exception as problem:
+            raise call.broken(problem) from None
+        return call.answered(answer)
 
 
 async def invoke_async(step: Step, command: ScheduleTask, context: CallContext, schemas: Path | None) -> list[Any]:
     """As `invoke`, of an `async def`, on the loop that runs already."""
-    call = _Call(step, command, context, schemas)
-    call.check()
+    with _told(step, context) if telemetry.active else _UNTOLD:
+        call = _Call(step, command, context, schemas)
+        call.check()
+        try:
+            answer = await step.handler(command.arguments, context)
+        except Exception as problem:
+            raise call.broken(problem) from None
+        return call.answered(answer)
+
+
+_UNTOLD: AbstractContextManager[None] = nullcontext()
+
+
+@contextmanager
+def _told(step: Step, context: CallContext) -> Iterator[None]:
+    """Tell how long the call takes and how it ends."""
+    began, outcome = time.perf_counter(), "ok"
     try:
-        answer = await step.handler(command.arguments, context)
-    except Exception as problem:
-        raise call.broken(problem) from None
-    return call.answered(answer)
+        with telemetry.span(
+            f"step {step.name}", execution=context.execution, state=context.state, attempt=str(context.attempt)
+        ):
+            yield
+    except Declined as failure:
+        outcome = failure.event.error or "failed"
+        raise
+    except EngineError:
+        outcome = "engine"
+        raise
+    finally:
+        telemetry.time("engine_step_seconds", time.perf_counter() - began, step=step.name, outcome=outcome)
 
 
 class _Call:

@@ -13,6 +13,7 @@ from engine.core.tokens import task_token
 from engine.runtime.clock import Clock
 from engine.step import Connection
 from engine.stores import Store
+from engine.telemetry.logs import permitted
 from engine.values import JSON
 
 logger = logging.getLogger("engine")
@@ -22,19 +23,36 @@ class EngineHost:
     """The engine's side of hooks and steps: database, clock, settings, log. See `engine.step.Host`.
 
     `aside`: transactions have a connection of their own, since those that ask for them run beside the store's owner.
+    `log_keys`: names of fields that may be logged beside the engine's own.
     """
 
-    def __init__(self, store: Store, clock: Clock, settings: Mapping[str, str], *, aside: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        settings: Mapping[str, str],
+        *,
+        aside: bool = False,
+        log_keys: frozenset[str] = frozenset(),
+    ) -> None:
         self.store = store
         self.clock = clock
         self.settings = settings
+        self.log_keys = log_keys
         self.transaction = store.aside if aside else store.transaction
+
+    def beside(self) -> EngineHost:
+        """The same for whoever works beside the store's owner."""
+        return EngineHost(self.store, self.clock, self.settings, aside=True, log_keys=self.log_keys)
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock.now(), UTC)
 
     def log(self, message: str, *, warning: bool = False, **fields: JSON) -> None:
-        logger.log(logging.WARNING if warning else logging.INFO, "%s%s", message, _fields(fields))
+        level = logging.WARNING if warning else logging.INFO
+        if logger.isEnabledFor(level):
+            shown = permitted(fields, self.log_keys)
+            logger.log(level, "%s%s", message, _fields(shown), extra={"said": message, "fields": shown})
 
 
 class CallContext:

@@ -68,7 +68,12 @@ class Engine:
         self.history_limit = history_limit
         self.store_address = store
         self._store: Store = open_store(store)
-        self.host = EngineHost(self._store, clock or SystemClock(), os.environ if settings is None else settings)
+        self.host = EngineHost(
+            self._store,
+            clock or SystemClock(),
+            os.environ if settings is None else settings,
+            log_keys=self.steps.log_keys,
+        )
         self._host = self.host
         self.machines = Machines(self._store, self.steps)
         for hook in self.steps.hooks["open"]:

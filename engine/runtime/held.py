@@ -14,6 +14,7 @@ from engine.core.execution import RUNNING, TASK, Execution
 from engine.machine import StateMachine
 from engine.runtime.simulate import Outcome
 from engine.stores import KEEP, Change
+from engine.telemetry import telemetry
 
 PARK_SECONDS: Final = 5.0
 """An execution that has to wait for longer is given back: it costs a row and no memory."""
@@ -102,6 +103,13 @@ class Held:
         """Whether no timer is due soon."""
         return not self.timers or self.timers[0][0] >= now + PARK_SECONDS
 
+    def finish(self) -> None:
+        """It is over, durably: tell so, and whoever follows it."""
+        telemetry.count("engine_executions", flow=self.execution.machine_id, status=self.execution.status)
+        if self.follower is not None:
+            events = self.history or []
+            self.follower.set_result(Outcome(self.execution, lambda: events))
+
     def written(self, decision: Decision) -> None:
         """The decision is durable."""
         self.version += 1
@@ -170,3 +178,10 @@ class Alarms:
     def clear(self) -> None:
         """Forget all."""
         self._heap.clear()
+
+
+def tell_lag(execution: Execution, now: float) -> None:
+    """A worker takes it up: tell how long it has been due, since its first timer or since it began."""
+    if telemetry.active:
+        moments = [frame.wakes for frame in execution.frames.values() if frame.wakes is not None]
+        telemetry.time("engine_lag_seconds", max(0.0, now - min(moments, default=execution.started)))

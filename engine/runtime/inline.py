@@ -34,6 +34,7 @@ from engine.runtime.context import CallContext, EngineHost, logger
 from engine.runtime.signals import event_of
 from engine.step import Step, StepRegistry
 from engine.stores import KEEP, Change, Stored
+from engine.telemetry import telemetry
 
 Observer = Callable[[list[HistoryEvent]], None]
 LOOK_AROUND = 0.05
@@ -47,7 +48,7 @@ class InlineRun:
         self, host: EngineHost, steps: StepRegistry, machine: StateMachine, stored: Stored, observer: Observer | None
     ) -> None:
         self.host = host
-        self.aside = EngineHost(host.store, host.clock, host.settings, aside=True)
+        self.aside = host.beside()
         self.steps = steps
         self.machine = machine
         self.key = stored.key
@@ -148,6 +149,8 @@ class InlineRun:
         self.rested = False
         self.execution = decision.apply()
         self.history += decision.history
+        if self.execution.status != RUNNING:
+            telemetry.count("engine_executions", flow=self.execution.machine_id, status=self.execution.status)
         if self.observer is not None and decision.history:
             self.observer(decision.history)
         for command in decision.commands:

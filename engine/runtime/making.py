@@ -56,7 +56,7 @@ class Calls:
 
     def __init__(self, host: EngineHost, steps: StepRegistry, pool: Pool, inbox: queue.SimpleQueue[Any]) -> None:
         self.host = host
-        self.aside = EngineHost(host.store, host.clock, host.settings, aside=True)
+        self.aside = host.beside()
         self.steps = steps
         self.pool = pool
         self.inbox = inbox

@@ -22,13 +22,12 @@ from engine.core.events import Decision, Event, ExecutionResumed, ScheduleTask, 
 from engine.core.execution import RUNNING
 from engine.errors import EngineError, LeaseLost, StoreUnavailable
 from engine.runtime.context import EngineHost, logger
-from engine.runtime.held import Alarms, Held
+from engine.runtime.held import Alarms, Held, tell_lag
 from engine.runtime.lookout import LOOK_SECONDS, Lookout
 from engine.runtime.machines import Machines
 from engine.runtime.making import Calls
 from engine.runtime.pool import Pool
 from engine.runtime.signals import event_of
-from engine.runtime.simulate import Outcome
 from engine.runtime.writing import Batch, Flight, Pilot, Submission, write_within
 from engine.step import StepRegistry
 from engine.stores import KEEP, Begun, Signal, Stored
@@ -221,6 +220,7 @@ class Scheduler:
         claimed = self.store.claim(self.host.clock.now(), self.room)
         self.lookout.due = claimed.due
         for stored in claimed.executions:
+            tell_lag(stored.execution, self.host.clock.now())
             self.admit(stored)
         if claimed.executions:
             self.heed(self.lookout.signals())
@@ -348,9 +348,7 @@ class Scheduler:
         """The execution is over, durably."""
         self.drop(held)
         self.ended += 1
-        if held.follower is not None:
-            events = held.history or []
-            held.follower.set_result(Outcome(held.execution, lambda: events))
+        held.finish()
 
     def drop(self, held: Held) -> None:
         """It is no longer ours, or over."""

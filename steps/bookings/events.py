@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+from engine import traceparent
 from steps.bookings.booking import Booking
 from steps.bookings.lifecycle import lifecycle
 from steps.bookings.moments import local, parse, stamp
@@ -62,6 +63,7 @@ def _frame(subject: str, name: str, seq: int, now: str, settings: Mapping[str, s
         "sequence": f"{seq:010d}",
         "partitionkey": subject,
         "correlationid": subject,
+        "traceparent": traceparent(subject),
     }
 
 

@@ -23,6 +23,7 @@ ORDER = [
     "definition",
     "core",
     "rules",
+    "telemetry",
     "step",
     "stores",
     "tasks",
@@ -31,7 +32,7 @@ ORDER = [
     "service",
     "cli",
 ]
-PURE = ORDER[: ORDER.index("step")]
+PURE = ORDER[: ORDER.index("telemetry")]
 IMPURE_MODULES = {"time", "random", "os", "sys", "subprocess", "socket", "threading", "asyncio", "logging", "uuid"}
 IMPURE_MODULES |= {"secrets", "sqlite3", "httpx", "boto3", "urllib", "http", "tempfile", "shutil"}
 MAY = {
