@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +16,17 @@ import psycopg
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """The URL of a server, which has its data in `folder` if it is our own."""
+def postgres() -> Iterator[str]:
+    """The URL of a server.
+
+    One of our own has its data in a folder beside pytest's: it runs as another user, and whenever a test run starts,
+    pytest takes all others' rights on its own folders away.
+    """
     given = os.environ.get("DATABASE_URL")
     if given:
         yield given
         return
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     folder.chmod(0o755)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about places where a desktop keeps sockets
@@ -30,6 +37,7 @@ def postgres(folder: Path) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
