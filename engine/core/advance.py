@@ -32,7 +32,7 @@ from engine.core.execution import (
     Execution,
     Frame,
 )
-from engine.core.matching import RUNTIME, find_catcher, find_retrier, retry_delay
+from engine.core.matching import RUNTIME, TIMEOUT, find_catcher, find_retrier, retry_delay
 from engine.core.scope import StateScope
 from engine.core.task_events import scheduled
 from engine.core.working import Working
@@ -308,7 +308,8 @@ class Advance(Working):
     ) -> str | None:
         """Hand the error to a catcher. None when it worked, else the cause of its own failure."""
         scope = self.scope(frame)
-        scope.error_output = found = {"Error": error, "Cause": cause}
+        # AWS gives a time-out an empty cause here, though it has none in the history.
+        scope.error_output = found = {"Error": error, "Cause": "" if cause is None and error == TIMEOUT else cause}
         try:
             self.finish(frame, state, stages, found, scope, target)
         except ExecutionFailure as failure:
