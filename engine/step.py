@@ -64,6 +64,17 @@ class TaskAnswer:
         self.submitted = submitted
 
 
+class TaskReceipt:
+    """The answer to the first request of a call whose result comes later, some other way. `child`: the name of the
+    execution that the call has started and waits for."""
+
+    __slots__ = ("child", "submitted")
+
+    def __init__(self, submitted: JSON, child: str | None = None) -> None:
+        self.submitted = submitted
+        self.child = child
+
+
 class Connection(Protocol):
     """A connection to the engine's own database: the part of the DB-API that steps use (`?` placeholders)."""
 

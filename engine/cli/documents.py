@@ -16,7 +16,9 @@ from engine.definition.reader import read_text
 from engine.errors import DefinitionError, InvalidInput, Problem
 from engine.machine import StateMachine
 from engine.rules import load_rules
+from engine.states.task import Task
 from engine.step import StepRegistry
+from engine.tasks import unsupported
 from engine.values import JSON
 
 JSON_BEGINS: Final = ("{", "[", '"')
@@ -43,6 +45,22 @@ def problems_of(path: str, registry: StepRegistry | None) -> list[Problem]:
         return read_machine(document, None if registry is None else registry.names(), "STANDARD")[1]
     except DefinitionError as refused:
         return refused.problems
+
+
+def resources_elsewhere(path: str) -> list[str]:
+    """The resources of a flow that this engine cannot call, one line each; nothing of a file with errors."""
+    try:
+        document = read_document(Path(path))
+        if isinstance(document.value, dict) and "rules" in document.value:
+            return []
+        machine, problems = read_machine(document, None, "STANDARD")
+    except DefinitionError:
+        return []
+    if machine is None or has_errors(problems):
+        return []
+    tasks = [state for state in machine.walk() if isinstance(state, Task) and state.resource.scheme != "step"]
+    told = [(state.name, problem) for state in tasks if (problem := unsupported(state.resource))]
+    return [f"{path}: state {name!r}: {problem}" for name, problem in told]
 
 
 def has_errors(problems: list[Problem]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from engine.cli.documents import problems_of
+from engine.cli.documents import problems_of, resources_elsewhere
 from engine.cli.options import common_options, json_option, load_steps, steps_option
 from engine.cli.output import Output
 from engine.errors import Problem
@@ -24,6 +24,8 @@ def validate(ctx: click.Context, files: tuple[str, ...], strict: bool, steps: st
     with its place, the line with a caret, and a hint. When a steps package is found, the steps that a flow names must
     exist in it.
 
+    A resource that only AWS can call is no mistake; it is told on stderr, since engine run refuses such a flow.
+
     Exit code 0 when nothing is wrong (warnings are allowed, unless --strict), 2 otherwise.
 
     \b
@@ -34,15 +36,25 @@ def validate(ctx: click.Context, files: tuple[str, ...], strict: bool, steps: st
     """
     registry = load_steps(steps)
     found = [problem for file in files for problem in problems_of(file, registry)]
+    elsewhere = [line for file in files for line in resources_elsewhere(file)]
     errors = sum(problem.severity == "error" for problem in found)
     valid = not errors and not (strict and found)
     output = Output()
     if as_json:
-        output.json({"valid": valid, "files": list(files), "problems": [problem.to_json() for problem in found]})
+        output.json(
+            {
+                "valid": valid,
+                "files": list(files),
+                "problems": [problem.to_json() for problem in found],
+                "not_here": elsewhere,
+            }
+        )
     else:
         for problem in found:
             output.lines([str(problem), ""])
         output.line(_summary(len(files), found, output, valid=valid))
+        if elsewhere:
+            Output(err=True).lines(elsewhere)
         if registry is None:
             Output(err=True).line("steps were not checked: no steps package here; name one with --steps")
     ctx.exit(0 if valid else 2)

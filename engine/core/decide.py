@@ -136,7 +136,7 @@ def _resource(run: Advance, frame: Frame) -> Resource:
 
 def _note_start(run: Advance, frame: Frame, resource: Resource, started: float | None) -> None:
     """Write that the work began, with the time at which it did; once, also where the first answer was a receipt."""
-    if "submitted" in frame.call or "started" in frame.call:
+    if "started" in frame.call or ("submitted" in frame.call and resource.family != "Activity"):
         return
     details = task_events.started(resource)
     if started is None:
@@ -165,8 +165,11 @@ def _submitted(run: Advance, event: TaskSubmitted) -> None:
     frame = _called(run, event.token)
     if frame is not None and "resource" not in frame.call:
         resource = _resource(run, frame)
+        if resource.family == "Activity":
+            frame.call = {**frame.call, "submitted": True}  # it is in a queue, and starts when somebody takes it
+            return
         _note_start(run, frame, resource, event.started)
-        frame.call = {**frame.call, "submitted": True}
+        frame.call = {**frame.call, "submitted": event.child or True}
         run.record(frame, "TaskSubmitted", {**resource.shown, "output": event.output})
 
 

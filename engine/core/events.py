@@ -33,15 +33,19 @@ class TaskStarted:
 
 
 class TaskSubmitted:
-    """The first answer of a call that waits (`.sync`, `.waitForTaskToken`): a receipt, not the result."""
+    """The first answer of a call that waits (`.sync`, `.waitForTaskToken`): a receipt, not the result. `child`: the
+    name of the execution that the call has started and waits for."""
 
-    __slots__ = ("output", "started", "time", "token")
+    __slots__ = ("child", "output", "started", "time", "token")
 
-    def __init__(self, token: str, output: JSON, time: float, started: float | None = None) -> None:
+    def __init__(
+        self, token: str, output: JSON, time: float, started: float | None = None, child: str | None = None
+    ) -> None:
         self.token = token
         self.output = output
         self.time = time
         self.started = started
+        self.child = child
 
 
 class TaskSucceeded:

@@ -32,7 +32,9 @@ from engine.values import JSON
 FORMAT: Final = 1
 """Version of the snapshot. A change of the fields below needs a new one and a step in `upgrade`."""
 
-LATER: Final[dict[str, JSON]] = {"earlier": 0, "redrives": 0, "redriven": None, "secret": ""}
+LATER: Final[dict[str, JSON]] = {
+    "earlier": 0, "parent": None, "pins": {}, "redrives": 0, "redriven": None, "secret": "",
+}  # fmt: skip
 """What fields that joined the format later are in a snapshot without them."""
 
 ROOT: Final = "0"
@@ -239,7 +241,9 @@ class Execution:
     `events` is the id of the latest history event; `sequence` the latest token; `deadline` and the times are seconds
     since the epoch; `runs` counts the processes that have taken it up; `redrives` how often it was redriven, the latest
     time at `redriven`; `express`: of an Express workflow. `secret` is what its task tokens are signed with, "" for
-    plain ones. `frames` maps paths to frames.
+    plain ones. `parent`, of one that a call of another execution has started: `{"name", "token", "as", "depth"}`, who
+    is to be told of the end, and how deep it stands. `pins` maps the names of the flows that it may start to their
+    content hashes. `frames` maps paths to frames.
     """
 
     __slots__ = (
@@ -254,6 +258,8 @@ class Execution:
         "machine_id",
         "name",
         "output",
+        "parent",
+        "pins",
         "redriven",
         "redrives",
         "runs",
@@ -274,6 +280,8 @@ class Execution:
         runs: int = 0,
         express: bool = False,
         secret: str = "",
+        parent: dict[str, JSON] | None = None,
+        pins: dict[str, str] | None = None,
     ) -> None:
         self.name = name
         self.machine_id = machine_id
@@ -293,6 +301,8 @@ class Execution:
         self.redriven: float | None = None
         self.express = express
         self.secret = secret
+        self.parent = parent
+        self.pins = pins or {}
         self.frames: dict[str, Frame] = {}
 
     def copy(self) -> Execution:
@@ -316,12 +326,17 @@ class Execution:
         new.redriven = self.redriven
         new.express = self.express
         new.secret = self.secret
+        new.parent = self.parent
+        new.pins = self.pins
         new.frames = self.frames
         return new
 
     def header(self) -> dict[str, JSON]:
         """Everything but the frames, as JSON."""
         value = {name: getattr(self, name) for name in self.__slots__ if name != "frames"}
+        for name, usual in LATER.items():
+            if name in value and value[name] == usual:
+                del value[name]
         return {"format": FORMAT, **value}
 
     @classmethod

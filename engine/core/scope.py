@@ -88,7 +88,7 @@ class StateScope:
         execution, frame = self.frames.execution, self.frame
         context: dict[str, JSON] = {
             "Execution": {
-                "Id": _arn(execution),
+                "Id": execution_arn(execution),
                 "Input": execution.input,
                 "StartTime": format_timestamp(execution.started),
                 "Name": execution.name,
@@ -152,7 +152,7 @@ def uuid_of(seed: str) -> str:
     return f"{found[:8]}-{found[8:12]}-4{found[13:16]}-a{found[17:20]}-{found[20:32]}"
 
 
-def _arn(execution: Execution) -> str:
+def execution_arn(execution: Execution) -> str:
     """The execution's name as AWS would write it; that of an Express workflow has a part of its own for each run."""
     if execution.express:
         run = hashlib.sha256(execution.name.encode()).hexdigest()[:32]

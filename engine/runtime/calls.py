@@ -13,7 +13,7 @@ from typing import Any
 from engine.core.events import ScheduleTask, TaskFailed, TaskSubmitted, TaskSucceeded
 from engine.errors import EngineError
 from engine.runtime.context import CallContext, logger
-from engine.step import Step, StepError, TaskAnswer, TaskTimeout
+from engine.step import Step, StepError, TaskAnswer, TaskReceipt, TaskTimeout
 from engine.telemetry import telemetry
 from engine.values import JSON, check_json
 
@@ -118,8 +118,11 @@ class _Call:
             return problem
         return self.declined(type(problem).__name__, _crash(self.step, problem))
 
-    def answered(self, answer: JSON) -> list[Any]:
+    def answered(self, answer: Any) -> list[Any]:
         """The events of success. Raises Declined when the answer is not what the step declares."""
+        if isinstance(answer, TaskReceipt):
+            now = self.context.clock.now()
+            return [TaskSubmitted(self.command.token, answer.submitted, now, self.started, answer.child)]
         submitted = answer.submitted if isinstance(answer, TaskAnswer) else None
         result = answer.result if isinstance(answer, TaskAnswer) else answer
         problem = check_json(result) or _mismatch(self.step.output, result, self.schemas)

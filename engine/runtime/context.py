@@ -88,6 +88,11 @@ class CallContext:
         self.settings = host.settings
 
     @property
+    def call(self) -> str:
+        """The call inside its execution, `<path>#<number>`: the same for every delivery, another one for each retry."""
+        return self._command.token
+
+    @property
     def idempotency_key(self) -> str:
         return f"{self.execution}/{self._command.key}"
 

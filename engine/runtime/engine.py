@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +19,6 @@ from engine.core.events import (
 from engine.core.execution import DEFAULT_HISTORY_LIMIT, RUNNING, Execution
 from engine.core.history import render
 from engine.errors import (
-    EngineError,
     ExecutionAlreadyExists,
     ExecutionBusy,
     InvalidInput,
@@ -30,7 +28,9 @@ from engine.machine import StateMachine
 from engine.query import UNSET
 from engine.runtime.clock import Clock, SystemClock
 from engine.runtime.context import EngineHost
-from engine.runtime.inline import InlineRun, Observer
+from engine.runtime.family import Family
+from engine.runtime.inline import Inbox, InlineRun, Observer
+from engine.runtime.kinship import Starter, child_of
 from engine.runtime.machines import Definition, Machines, begin, new_name
 from engine.runtime.redriving import redriven
 from engine.runtime.signals import Sendable, accepted, signal_of
@@ -38,6 +38,7 @@ from engine.runtime.simulate import Outcome
 from engine.states.moments import format_timestamp
 from engine.step import StepRegistry
 from engine.stores import Redrive, Start, Store, Stored, Summary, open_store
+from engine.tasks import Resources
 from engine.values import JSON, MAX_PAYLOAD_BYTES, check_json, exceeds
 
 Events = list[HistoryEvent]
@@ -75,7 +76,9 @@ class Engine:
             log_keys=self.steps.log_keys,
         )
         self._host = self.host
-        self.machines = Machines(self._store, self.steps)
+        self.resources = Resources(self.steps)
+        self.machines = Machines(self._store, self.resources)
+        self.resources.starter = Starter(self._store, self.machines, self.host.clock, history_limit)
         for hook in self.steps.hooks["open"]:
             hook(self.host)
 
@@ -123,7 +126,7 @@ class Engine:
         if created is None:
             return self.resume(name, observer=observer)
         begun, decision = created
-        run = InlineRun(self.host, self.steps, machine, begun, observer)
+        run = InlineRun(self.host, self.resources, machine, begun, observer)
         return self._drive(run, lambda: run.carry_out(decision))
 
     def resume(self, name: str, *, observer: Observer | None = None) -> Outcome:
@@ -186,10 +189,11 @@ class Engine:
     def _create(self, machine: StateMachine, input: JSON, name: str, *, owned: bool) -> tuple[Stored, Decision] | None:
         """Write a new execution with its first decision; None when the very same one exists already."""
         input = self.steps.prepared(self.host, name, input)
-        decision = begin(machine, input, name, self.host.clock.now(), runs=int(owned), limit=self.history_limit)
+        pins, now = self.machines.pins(machine), self.host.clock.now()
+        decision = begin(machine, input, name, now, runs=int(owned), limit=self.history_limit, pins=pins)
         flow, digest = decision.execution.machine_id, self.machines.digest(machine)
         with self._store.transaction():
-            self._store.put_definition(digest, machine.source, machine.file)
+            self.machines.keep(machine)
             (begun,) = self._store.create([Start(decision, flow, digest, owned)])
         if begun.key is not None:
             return Stored(begun.key, decision.execution, 1, digest), decision
@@ -197,18 +201,19 @@ class Engine:
             raise ExecutionAlreadyExists(f"execution {name!r} exists with another input; choose another name")
         return None
 
-    def _driver(self, stored: Stored, observer: Observer | None = None) -> InlineRun:
-        return InlineRun(self.host, self.steps, self.machines.of(stored.definition), stored, observer)
+    def _driver(self, stored: Stored, observer: Observer | None = None, inbox: Inbox | None = None) -> InlineRun:
+        machine = self.machines.of(stored.definition)
+        return InlineRun(self.host, self.resources, machine, stored, observer, inbox)
 
     def _drive(self, run: InlineRun, begin: Callable[[], None]) -> Outcome:
         """To its end, or until only a callback can move it on. Whatever breaks it off, the execution is given back."""
+        family = Family(run, lambda child, inbox: self._driver(self._store.take(child), None, inbox))
         try:
             begin()
-            execution = run.run()
+            execution = family.run()
         except BaseException as problem:
-            if not isinstance(problem, LeaseLost) and run.execution.status == RUNNING:
-                with suppress(EngineError):
-                    run.release(self.host.clock.now())
+            if not isinstance(problem, LeaseLost):
+                family.give_back(self.host.clock.now())
             raise
         whole = bool(run.history) and run.history[0][0] == 1
         return self._outcome(execution, run.history if whole else None)
@@ -281,7 +286,8 @@ class Engine:
     # -- looking ---------------------------------------------------------------------------------------------------
 
     def describe(self, name: str) -> dict[str, Any]:
-        """One execution: name, flow, status, times, input, output, error, cause, and what each frame waits for.
+        """One execution: name, flow, status, times, input, output, error, cause, and what each frame waits for; the
+        `parent` that has started it, and the `child` that a frame waits for, if there is one.
 
         Raises ExecutionNotFound.
         """
@@ -298,8 +304,15 @@ class Engine:
             "output": execution.output,
             "error": execution.error,
             "cause": execution.cause,
+            **({"parent": execution.parent["name"]} if execution.parent else {}),
             "waiting": [
-                {"path": frame.path, "state": frame.state, "for": frame.wait, "until": _moment(frame.wakes)}
+                {
+                    "path": frame.path,
+                    "state": frame.state,
+                    "for": frame.wait,
+                    "until": _moment(frame.wakes),
+                    **({"child": child} if (child := child_of(frame)) else {}),
+                }
                 for frame in (execution.frames.values() if execution.status == RUNNING else ())
                 if frame.wait is not None
             ],

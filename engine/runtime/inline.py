@@ -1,4 +1,4 @@
-"""Run one execution to its end in this process, durably.
+"""One execution that this process runs by itself, durably; `engine.runtime.family` goes round.
 
 Every decision is committed before anything follows from it. A plain step is called right here; one with a time-out,
 an `async def`, or one beside others runs in a thread of its own, so that the time-out can fire. A transactional step
@@ -10,9 +10,8 @@ from __future__ import annotations
 import heapq
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from engine.core.decide import decide
 from engine.core.events import (
@@ -26,30 +25,38 @@ from engine.core.events import (
     TaskHeartbeat,
     TimerFired,
 )
-from engine.core.execution import RUNNING, TASK, Execution
+from engine.core.execution import RUNNING, TASK
 from engine.errors import EngineError, LeaseLost
 from engine.machine import StateMachine
 from engine.runtime.calls import Declined, invoke
-from engine.runtime.context import CallContext, EngineHost, logger
-from engine.runtime.signals import event_of
-from engine.step import Step, StepRegistry
+from engine.runtime.context import CallContext, EngineHost
+from engine.runtime.kinship import child_of, write
+from engine.step import Step
 from engine.stores import KEEP, Change, Stored
+from engine.tasks import Resources
 from engine.telemetry import telemetry
 
+Inbox: TypeAlias = "queue.SimpleQueue[Any]"
 Observer = Callable[[list[HistoryEvent]], None]
-LOOK_AROUND = 0.05
-"""Seconds between two looks at what others want."""
 
 
 class InlineRun:
-    """The driver of one execution that this process owns. `history`: the events that it has made durable."""
+    """The driver of one execution that this process owns. `history`: the events that it has made durable; `children`:
+    the executions that it has come to wait for; `inbox`: where what comes of calls in threads goes, and of whom."""
 
     def __init__(
-        self, host: EngineHost, steps: StepRegistry, machine: StateMachine, stored: Stored, observer: Observer | None
+        self,
+        host: EngineHost,
+        resources: Resources,
+        machine: StateMachine,
+        stored: Stored,
+        observer: Observer | None = None,
+        inbox: Inbox | None = None,
     ) -> None:
         self.host = host
         self.aside = host.beside()
-        self.steps = steps
+        self.resources = resources
+        self.schemas = resources.steps.schemas
         self.machine = machine
         self.key = stored.key
         self.execution = stored.execution
@@ -59,64 +66,15 @@ class InlineRun:
         self.calls: list[ScheduleTask] = []
         self.out: dict[str, ScheduleTask] = {}
         self.timers: list[tuple[float, str]] = []
-        self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.inbox: Inbox = inbox or queue.SimpleQueue()
+        self.children = [child for frame in self.execution.frames.values() if (child := child_of(frame))]
         self.rested = False
-        self.looked = 0.0
         if self.execution.deadline is not None:
             self.timers.append((self.execution.deadline, ""))
-
-    def run(self) -> Execution:
-        """Drive the execution until it ends, or until only a callback from outside can move it on."""
-        while self.execution.status == RUNNING:
-            if time.monotonic() > self.looked + LOOK_AROUND:
-                self.look_around()
-            elif self.calls:
-                self.make(self.calls.pop(0))
-            elif self.timers or self.out:
-                self.wait()
-            else:
-                self.release(None)
-                break
-        self.rest()
-        return self.execution
-
-    def wait(self) -> None:
-        """Until something arrives, the first timer is due, or it is time to look around."""
-        due = self.timers[0][0] if self.timers else None
-        if due is None or due > self.host.clock.now():
-            self.rest()
-        arrived = self.host.clock.wait(self.inbox, due, working=bool(self.out))
-        if arrived is not None:
-            self.receive(arrived)
-        elif due is not None and due <= self.host.clock.now():
-            self.fire()
-
-    def look_around(self) -> None:
-        """Others may have left signals: callbacks, or that the execution is to stop."""
-        self.looked = time.monotonic()
-        if not self.host.store.changed():
-            return
-        for signal in self.host.store.signals():
-            if signal.key == self.key and self.execution.status == RUNNING:
-                self.feed(event_of(signal.event, self.host.clock.now()), (signal.id,))
 
     def release(self, wakes: float | None) -> None:
         """Give the execution back as it is."""
         self.commit(Decision(self.execution, {}, [], []), wakes)
-
-    def rest(self) -> None:
-        """Let the hooks work, once after each thing that happened."""
-        if not self.rested:
-            self.rested = True
-            self.idle()
-
-    def idle(self) -> None:
-        """Nothing to do for now: let the hooks of the steps package work, such as a relay."""
-        for hook in self.steps.hooks["idle"]:
-            try:
-                hook(self.host)
-            except Exception as problem:
-                logger.warning("hook %s failed: %s", hook.__name__, problem)
 
     # -- decisions -------------------------------------------------------------------------------------------------
 
@@ -140,7 +98,8 @@ class InlineRun:
 
     def commit(self, decision: Decision, wakes: float | None, signals: Sequence[int] = ()) -> None:
         """Make a decision durable. Raises LeaseLost."""
-        if self.host.store.commit([Change(self.key, self.version, decision, wakes, signals)]):
+        change = Change(self.key, self.version, decision, wakes, signals)
+        if write(self.host.store, [], [(self.execution, change)])[1]:
             raise LeaseLost(f"another process has taken over execution {self.execution.name!r}; nothing was written")
         self.version += 1
 
@@ -151,6 +110,7 @@ class InlineRun:
         self.history += decision.history
         if self.execution.status != RUNNING:
             telemetry.count("engine_executions", flow=self.execution.machine_id, status=self.execution.status)
+        self.children += [child for frame in decision.frames.values() if frame and (child := child_of(frame))]
         if self.observer is not None and decision.history:
             self.observer(decision.history)
         for command in decision.commands:
@@ -179,7 +139,7 @@ class InlineRun:
 
     def make(self, command: ScheduleTask) -> None:
         """Make one call, here or in a thread."""
-        step = self.steps.get(command.resource.name)
+        step = self.resources.step(command.resource)
         if step.transactional:
             self.make_transactional(step, command, self.context(self.host, command))
         elif step.is_async or command.due is not None or command.beat is not None or self.calls or self.out:
@@ -189,7 +149,7 @@ class InlineRun:
             threading.Thread(target=self.work, args=(step, command, context), daemon=True).start()
         else:
             try:
-                events = invoke(step, command, self.context(self.host, command), self.steps.schemas)
+                events = invoke(step, command, self.context(self.host, command), self.schemas)
             except Declined as failure:
                 events = [failure.event]
             for event in events:
@@ -204,7 +164,7 @@ class InlineRun:
         version = self.version
         try:
             with self.host.store.transaction():
-                (event,) = invoke(step, command, context, self.steps.schemas)
+                (event,) = invoke(step, command, context, self.schemas)
                 decision = decide(self.machine, self.execution, event)
                 self.commit(decision, KEEP)
         except Declined as failure:
@@ -218,21 +178,20 @@ class InlineRun:
     def work(self, step: Step, command: ScheduleTask, context: CallContext) -> None:
         """In a thread of its own: make the call and send its events home."""
         try:
-            events: list[Any] = invoke(step, command, context, self.steps.schemas)
+            events: list[Any] = invoke(step, command, context, self.schemas)
         except Declined as failure:
             events = [failure.event]
         except EngineError as problem:
             events = [problem]
         for event in events:
-            self.inbox.put((command.token, event))
+            self.inbox.put((self, command.token, event))
 
     def beat(self, token: str) -> None:
         """A step says that its work goes on."""
-        self.inbox.put((token, TaskHeartbeat(token, self.host.clock.now())))
+        self.inbox.put((self, token, TaskHeartbeat(token, self.host.clock.now())))
 
-    def receive(self, arrived: tuple[str, Any]) -> None:
+    def receive(self, token: str, event: Any) -> None:
         """An event from a thread. An engine error there is one here."""
-        token, event = arrived
         if isinstance(event, EngineError):
             raise event
         if not isinstance(event, TaskHeartbeat):

@@ -16,7 +16,8 @@ POLL_SECONDS: Final = 1.0
 
 
 class Lookout:
-    """`due`: when the next free execution is to be taken up (None: none is), as far as is known."""
+    """`due`: when the next free execution is to be taken up (None: none is), as far as is known. `stirred`: this worker
+    itself has started executions or left signals, and so has to ask."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -24,16 +25,18 @@ class Lookout:
         self._looked = self._polled = 0.0
         self._heeded: set[int] = set()
         self.due: float | None = 0.0
+        self.stirred = False
 
     def look(self, *, now: bool) -> bool:
         """Whether the store is to be asked: somebody wrote to it, or nobody has asked for long."""
         moment = time.monotonic()
-        if moment < self._looked + LOOK_SECONDS and not now:
+        if moment < self._looked + LOOK_SECONDS and not now and not self.stirred:
             return False
         self._looked = moment
         if now or moment >= self._polled + POLL_SECONDS:
             self._polled = 0.0
-        return self._store.changed() or not self._polled
+        stirred, self.stirred = self.stirred, False
+        return stirred or self._store.changed() or not self._polled
 
     def ask(self) -> list[Signal]:
         """Show a sign of life, free what belongs to processes that are gone, and get new signals. Raises LeaseLost."""

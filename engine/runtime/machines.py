@@ -14,14 +14,16 @@ from engine.core.decide import decide
 from engine.core.events import Decision, ExecutionStarted
 from engine.core.execution import DEFAULT_HISTORY_LIMIT, Execution
 from engine.definition import load
-from engine.errors import InvalidInput, UnknownStep, UnsupportedResource
+from engine.errors import InvalidInput, UnsupportedResource
 from engine.machine import StateMachine
 from engine.states.task import Task
-from engine.step import StepRegistry
 from engine.stores import Store
+from engine.tasks import Resources
+from engine.tasks.flows import nested_flows
 from engine.values import JSON, MAX_PAYLOAD_BYTES, check_json, content_hash, exceeds
 
 Definition = StateMachine | dict[str, JSON] | str | os.PathLike[str]
+ENDINGS: Final = (".yaml", ".yml", ".json")
 NAME_CHARACTERS: Final = 80
 MOST_KEPT: Final = 256
 FORBIDDEN: Final = set(' \t\r\n<>{}[]?*"#%\\^|~`$&,;:/')
@@ -30,11 +32,13 @@ FORBIDDEN: Final = set(' \t\r\n<>{}[]?*"#%\\^|~`$&,;:/')
 class Machines:
     """The machines of one store: those that are started, and those that stored executions began with."""
 
-    def __init__(self, store: Store, steps: StepRegistry) -> None:
+    def __init__(self, store: Store, resources: Resources) -> None:
         self._store = store
-        self._steps = steps
+        self.resources = resources
+        self._steps = resources.steps
         self._stored: dict[str, StateMachine] = {}
         self._digests: dict[int, tuple[StateMachine, str]] = {}
+        self._pinned: dict[int, dict[str, StateMachine]] = {}
 
     def ready(self, flow: Definition) -> StateMachine:
         """The machine of a flow, read if need be, with all its resources at hand.
@@ -46,15 +50,7 @@ class Machines:
             return machine
         for state in machine.walk():
             if isinstance(state, Task):
-                if state.resource.scheme != "step":
-                    raise UnsupportedResource(
-                        f"state {state.name!r}: the resource {state.resource.uri!r} cannot be called here; "
-                        "only step:NAME can"
-                    )
-                if state.resource.name not in self._steps:
-                    raise UnknownStep(
-                        f"state {state.name!r}: there is no step {state.resource.name!r}; see: engine steps"
-                    )
+                self.resources.check(state.name, state.resource)
         return machine
 
     def digest(self, machine: StateMachine) -> str:
@@ -62,8 +58,35 @@ class Machines:
         if id(machine) not in self._digests:
             if len(self._digests) >= MOST_KEPT:
                 self._digests.clear()
+                self._pinned.clear()
             self._digests[id(machine)] = (machine, content_hash(machine.source))
         return self._digests[id(machine)][1]
+
+    def pins(self, machine: StateMachine) -> dict[str, str]:
+        """The flows that a machine may start, by name, and those that these may start: their content hashes.
+
+        Raises DefinitionError, UnknownStep, UnsupportedResource.
+        """
+        self.digest(machine)
+        if id(machine) not in self._pinned:
+            self._pinned[id(machine)] = self._beside(machine)
+        return {name: self.digest(found) for name, found in self._pinned[id(machine)].items()}
+
+    def _beside(self, machine: StateMachine) -> dict[str, StateMachine]:
+        """The flow files that a machine names, and those that these name. They may go in circles."""
+        found: dict[str, StateMachine] = {}
+        looked = [machine]
+        while looked:
+            for name in nested_flows(looked.pop().source):
+                if name not in found:
+                    found[name] = self.ready(_flow_file(machine, name))
+                    looked.append(found[name])
+        return found
+
+    def keep(self, machine: StateMachine) -> None:
+        """Store the definitions of a machine and of those that it may start."""
+        for kept in (machine, *self._pinned.get(id(machine), {}).values()):
+            self._store.put_definition(self.digest(kept), kept.source, kept.file)
 
     def of(self, digest: str) -> StateMachine:
         """The machine that a stored execution began with, whatever its file says today."""
@@ -76,7 +99,15 @@ class Machines:
 
 
 def begin(
-    machine: StateMachine, input: JSON, name: str, now: float, *, runs: int, limit: int = DEFAULT_HISTORY_LIMIT
+    machine: StateMachine,
+    input: JSON,
+    name: str,
+    now: float,
+    *,
+    runs: int,
+    limit: int = DEFAULT_HISTORY_LIMIT,
+    parent: dict[str, JSON] | None = None,
+    pins: dict[str, str] | None = None,
 ) -> Decision:
     """The first decision of a new execution; the execution's `machine_id` is the flow's name. Raises InvalidInput."""
     _check_name(name)
@@ -87,8 +118,21 @@ def begin(
     if problem is not None:
         raise InvalidInput(f"the input is not acceptable: {problem}")
     flow = Path(machine.file).stem if machine.file else "flow"
-    fresh = Execution(name, given, machine_id=flow, history_limit=limit, runs=runs, secret=new_secret())
+    fresh = Execution(
+        name, given, machine_id=flow, history_limit=limit, runs=runs, secret=new_secret(), parent=parent, pins=pins
+    )
     return decide(machine, fresh, ExecutionStarted(now))
+
+
+def _flow_file(machine: StateMachine, name: str) -> Path:
+    """The file of a flow beside a machine's own. Raises UnsupportedResource."""
+    if machine.file is None:
+        raise UnsupportedResource(f"flow:{name} is a file beside the running one, which is no file")
+    folder = Path(machine.file).parent
+    for ending in ENDINGS:
+        if (folder / f"{name}{ending}").is_file():
+            return folder / f"{name}{ending}"
+    raise UnsupportedResource(f"there is no flow {name!r} beside {machine.file}: no file {folder / name}{ENDINGS[0]}")
 
 
 def new_name() -> str:

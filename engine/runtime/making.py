@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from engine.core.events import Event, ScheduleTask, TaskHeartbeat
-from engine.errors import EngineError, UnknownStep
+from engine.errors import EngineError, UnknownStep, UnsupportedResource
 from engine.runtime.calls import Declined, invoke, invoke_async
 from engine.runtime.context import CallContext, EngineHost
 from engine.runtime.held import Held
 from engine.runtime.pool import Pace, Pool
-from engine.step import Step, StepRegistry
+from engine.step import Step
+from engine.tasks import Resources
 
 HERE_SECONDS: Final = 0.02
 """Longest that calls in the scheduler's thread may hold up the next commit."""
@@ -54,10 +55,11 @@ class Turn:
 class Calls:
     """The calls that are to be made and those that are out. `within`: those that belong into the next transaction."""
 
-    def __init__(self, host: EngineHost, steps: StepRegistry, pool: Pool, inbox: queue.SimpleQueue[Any]) -> None:
+    def __init__(self, host: EngineHost, resources: Resources, pool: Pool, inbox: queue.SimpleQueue[Any]) -> None:
         self.host = host
         self.aside = host.beside()
-        self.steps = steps
+        self.resources = resources
+        self.schemas = resources.steps.schemas
         self.pool = pool
         self.inbox = inbox
         self.turn = Turn()
@@ -80,8 +82,8 @@ class Calls:
                 receive(held, command.token, [])
                 continue
             try:
-                step = self.steps.get(command.resource.name)
-            except UnknownStep as problem:
+                step = self.resources.step(command.resource)
+            except (UnknownStep, UnsupportedResource) as problem:
                 receive(held, command.token, [problem])
                 continue
             if step.transactional:
@@ -107,11 +109,11 @@ class Calls:
 
     def make_within(self, held: Held, command: ScheduleTask) -> list[Event]:
         """Make a transactional call. What it wrote is undone when it fails."""
-        step = self.steps.get(command.resource.name)
+        step = self.resources.step(command.resource)
         context = CallContext(self.host, held.execution, command, self._beat(held))
         try:
             with self.host.store.transaction():
-                return invoke(step, command, context, self.steps.schemas)
+                return invoke(step, command, context, self.schemas)
         except Declined as failure:
             return [failure.event]
 
@@ -142,7 +144,7 @@ class Calls:
     def _attempt(self, step: Step, held: Held, command: ScheduleTask) -> list[Any]:
         context = CallContext(self.aside, held.execution, command, self._beat(held))
         try:
-            return invoke(step, command, context, self.steps.schemas)
+            return invoke(step, command, context, self.schemas)
         except Declined as failure:
             return [failure.event]
         except EngineError as problem:
@@ -151,7 +153,7 @@ class Calls:
     async def _attempt_async(self, step: Step, held: Held, command: ScheduleTask) -> None:
         context = CallContext(self.aside, held.execution, command, self._beat(held))
         try:
-            events: list[Any] = await invoke_async(step, command, context, self.steps.schemas)
+            events: list[Any] = await invoke_async(step, command, context, self.schemas)
         except Declined as failure:
             events = [failure.event]
         except EngineError as problem:

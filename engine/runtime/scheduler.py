@@ -29,7 +29,6 @@ from engine.runtime.making import Calls
 from engine.runtime.pool import Pool
 from engine.runtime.signals import event_of
 from engine.runtime.writing import Batch, Flight, Pilot, Submission, write_within
-from engine.step import StepRegistry
 from engine.stores import KEEP, Begun, Signal, Stored
 
 CLAIM: Final = 500
@@ -44,18 +43,15 @@ HALF: Final = 8
 class Scheduler:
     """Everything that a worker holds. Belongs to one thread at a time."""
 
-    def __init__(
-        self, host: EngineHost, steps: StepRegistry, machines: Machines, pool: Pool, *, lease: float, most: int
-    ) -> None:
+    def __init__(self, host: EngineHost, machines: Machines, pool: Pool, *, lease: float, most: int) -> None:
         self.host = host
         self.store = host.store
-        self.steps = steps
         self.machines = machines
         self.pool = pool
         self.lease = lease
         self.most = most
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.calls = Calls(host, steps, pool, self.inbox)
+        self.calls = Calls(host, machines.resources, pool, self.inbox)
         self.held: dict[int, Held] = {}
         self.dirty: dict[int, Held] = {}
         self.submitted: list[Submission] = []
@@ -96,7 +92,7 @@ class Scheduler:
     @property
     def busy(self) -> bool:
         """Whether there is something to do at once."""
-        return bool(self.dirty or self.submitted or self.flight or self.calling)
+        return bool(self.dirty or self.submitted or self.flight or self.calls.within or self.calling)
 
     @property
     def calling(self) -> bool:
@@ -106,7 +102,7 @@ class Scheduler:
     @property
     def idle(self) -> bool:
         """Whether nothing is to be done here, now or later, unless something comes from outside."""
-        here = self.busy or self.held or self.pool.out or self.calls.within or self.inbox.qsize()
+        here = self.busy or self.held or self.pool.out or self.lookout.stirred or self.inbox.qsize()
         return not here and self.lookout.due is None
 
     def drain(self, patience: float) -> None:
@@ -245,12 +241,12 @@ class Scheduler:
     def write(self) -> None:
         """Commit what was decided, and do what follows: at once, or while the next calls are made."""
         for submission in self.submitted:
-            machine = submission.machine
-            self.store.put_definition(submission.start.definition, machine.source, machine.file)
+            self.machines.keep(submission.machine)
         dirty, submitted, now = self.dirty, self.submitted, self.host.clock.now()
         if self.calls.within:
             batch = write_within(self.store, self.calls, dirty.values(), submitted, now)
             self.dirty, self.submitted = {}, []
+            self.lookout.stirred = True
             self.written(batch)
             return
         self.flight = Flight(self.store, dirty.values(), submitted, now)
@@ -289,6 +285,7 @@ class Scheduler:
             held.written(change.decision)
             self.lookout.forget(list(change.signals))
             if held.execution.status != RUNNING:
+                self.lookout.stirred |= held.execution.parent is not None or bool(held.execution.pins)
                 self.end(held)
             elif change.wakes != KEEP:
                 self.drop(held)

@@ -59,7 +59,7 @@ class Worker:
         self.engine = engine
         self._pool = Pool(concurrency, limits or {})
         self._machines = engine.machines
-        self._scheduler = Scheduler(engine.host, engine.steps, engine.machines, self._pool, lease=lease, most=most)
+        self._scheduler = Scheduler(engine.host, engine.machines, self._pool, lease=lease, most=most)
         self._failure: BaseException | None = None
         self._over = threading.Event()
         self._restless = threading.Event()
@@ -81,7 +81,8 @@ class Worker:
         now = scheduler.host.clock.now()
         name = name or new_name()
         input = self.engine.steps.prepared(scheduler.calls.aside, name, input)
-        decision = begin(machine, input, name, now, runs=1, limit=self.engine.history_limit)
+        pins = self._machines.pins(machine)
+        decision = begin(machine, input, name, now, runs=1, limit=self.engine.history_limit, pins=pins)
         start = Start(decision, decision.execution.machine_id, digest, owned=True)
         future: Future[Outcome] = Future()
         scheduler.inbox.put(Submission(start, machine, future))
@@ -115,6 +116,8 @@ class Worker:
         while not scheduler.idle:
             if not scheduler.round() and scheduler.restless:
                 self._rest()
+            if scheduler.lookout.stirred:
+                scheduler.look_around()
         self._rest()
         return scheduler.ended - before
 

@@ -13,6 +13,7 @@ from engine.core.events import ScheduleTask
 from engine.errors import EngineError, ExecutionAlreadyExists, ExecutionBusy, LeaseLost, StoreUnavailable
 from engine.machine import StateMachine
 from engine.runtime.held import Held
+from engine.runtime.kinship import write
 from engine.runtime.making import Calls
 from engine.runtime.simulate import Outcome
 from engine.stores import KEEP, Begun, Change, Start, Store
@@ -126,7 +127,7 @@ def _write(store: Store, changes: Changes, submitted: Sequence[Submission]) -> B
         return Batch([])
     starts = [submission.start for submission in submitted]
     try:
-        begun, late = store.write(starts, [change for _, change in changes])
+        begun, late = _stored(store, starts, changes)
     except EngineError:
         raise
     except Exception:
@@ -154,7 +155,7 @@ def write_within(
             with store.transaction():
                 begun = store.create([submission.start for submission in submitted])
                 made, refused = _make(calls, within.values(), now)
-                lost = store.commit([change for _, change in [*changes, *made]]) if changes or made else frozenset()
+                _, lost = _stored(store, [], [*changes, *made])
                 late = [held for held, _ in made if held.key in lost]
                 if late:
                     raise _Late(late)
@@ -181,6 +182,10 @@ def write_within(
         calls.within.extend(later)
         batch = _batch([*changes, *made], list(zip(submitted, begun, strict=True)), lost)
         return batch._replace(lost=[*batch.lost, *gone], refused=refused)
+
+
+def _stored(store: Store, starts: Sequence[Start], changes: Changes) -> tuple[Sequence[Begun], frozenset[int]]:
+    return write(store, starts, [(held.execution, change) for held, change in changes])
 
 
 def _make(
@@ -233,7 +238,7 @@ def _one_by_one(store: Store, changes: Changes, submitted: Sequence[Submission])
             begun.append((submission, _tried(lambda start: store.create([start])[0], submission.start)))
             unbegun.pop(0)
         for held, change in changes:
-            late = _tried(lambda given: store.commit([given]), change)
+            late = _tried(lambda given: _stored(store, [], [given])[1], (held, change))
             left.pop(0)
             if isinstance(late, Exception):
                 refused.append((held, late))

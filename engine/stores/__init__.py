@@ -181,6 +181,10 @@ class Store(Protocol):
     def post(self, name: str, event: dict[str, JSON]) -> None:
         """Leave a signal for whoever owns the execution, or is the next to. Raises ExecutionNotFound."""
 
+    def tell(self, messages: Sequence[tuple[str, dict[str, JSON]]]) -> None:
+        """Leave signals as `post` does, each for the execution of that name; for one that is not there, or has ended,
+        nothing happens."""
+
     def signals(self) -> Sequence[Signal]:
         """Every signal for the executions that this store's owner holds, oldest first."""
 

@@ -44,7 +44,6 @@ from engine.stores.postgres_schema import migrate
 from engine.stores.sql import statements
 from engine.values import JSON, dump, equal
 
-GIVEN_UP: Final = "this process was silent for longer than its lease; others have taken over"
 OWNER_BITS: Final = 52
 STRAYS_BEATS: Final = 30
 POLL_SECONDS: Final = 0.5
@@ -162,7 +161,7 @@ class PostgresStore:
     def beat(self) -> int:
         if self._lease is not None and time.monotonic() > self._extended + self._lease / 3:
             if not self._run("extend", (self._lease, self.owner)).rowcount:
-                raise LeaseLost(GIVEN_UP)
+                raise LeaseLost(rows.GIVEN_UP)
             self._extended = time.monotonic()
         gone = [owner for (owner,) in self._read("gone", (self.owner or 0,))]
         self._beats += 1
@@ -185,7 +184,7 @@ class PostgresStore:
     def _check_owner(self) -> None:
         """See that this owner has not been given up, and is not while the transaction lasts. Raises LeaseLost."""
         if not self._read("hold_owner", (self._owned(),)):
-            raise LeaseLost(GIVEN_UP)
+            raise LeaseLost(rows.GIVEN_UP)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -220,7 +219,7 @@ class PostgresStore:
             execution = start.decision.execution
             key = made.get(execution.name)
             if key is None and execution.name not in inputs:
-                raise LeaseLost(GIVEN_UP)
+                raise LeaseLost(rows.GIVEN_UP)
             begun.append(Begun(key, key is not None or equal(json.loads(inputs[execution.name]), execution.input)))
         return begun
 
@@ -324,10 +323,13 @@ class PostgresStore:
         return rows.as_before(stored)
 
     def post(self, name: str, event: dict[str, JSON]) -> None:
+        self._find(name)
+        self.tell([(name, event)])
+
+    def tell(self, messages: Sequence[tuple[str, dict[str, JSON]]]) -> None:
         with self.transaction():
-            key, _, _ = self._find(name)
-            self._run("post", (key, rows.encode(event)))
-            self._run("wake", (key,))
+            for name, text in sorted((name, rows.encode(event)) for name, event in messages):  # one order of locks
+                self._run("tell", (text, name, name))
             self._notify()
 
     def signals(self) -> Sequence[Signal]:

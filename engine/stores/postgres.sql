@@ -140,11 +140,11 @@ SELECT execution, body FROM frames WHERE execution = ANY(%b);
 -- name: load_history
 SELECT events FROM history WHERE execution = %s ORDER BY first_id;
 
--- name: post
-INSERT INTO signals (execution, event) VALUES (%s, %s);
-
--- name: wake
-UPDATE executions SET wakes_at = 0 WHERE id = %s;
+-- name: tell
+WITH told AS (
+    INSERT INTO signals (execution, event) SELECT id, %s FROM executions WHERE name = %s AND status = 'RUNNING'
+)
+UPDATE executions SET wakes_at = 0 WHERE name = %s AND status = 'RUNNING';
 
 -- name: signals
 SELECT s.id, s.execution, s.event FROM signals s JOIN executions e ON e.id = s.execution WHERE e.owner = %s ORDER BY s.id;

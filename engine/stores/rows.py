@@ -34,6 +34,8 @@ FRESH: Final = Frame(ROOT, "", None, 0).to_json()
 PLAIN: Final = tuple(name for name in Frame.__slots__ if name not in ("path", "state", "fork", "spent"))
 """The fields of a frame that are JSON as they are, and may be left out."""
 
+GIVEN_UP: Final = "this process was silent for longer than its lease; others have taken over"
+
 FrameRow = tuple[int, str, str]
 HistoryRow = tuple[int, int, str]
 

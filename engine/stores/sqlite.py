@@ -39,7 +39,6 @@ from engine.stores.sqlite_connection import Transactions, connect, explained
 from engine.stores.sqlite_schema import migrate
 from engine.values import JSON, dump, equal
 
-GIVEN_UP = "this process was silent for longer than its lease; others have taken over"
 OWNER_BITS = 52
 """Ids of owners are drawn at random: two never meet."""
 
@@ -141,7 +140,7 @@ class SqliteStore:
 
     def beat(self) -> int:
         if self.owner is not None and not self._read("owner", (self.owner,)):
-            raise LeaseLost(GIVEN_UP)
+            raise LeaseLost(rows.GIVEN_UP)
         if self._lease is not None and time.monotonic() > self._extended + self._lease / 3:
             with self.transaction() as db:
                 db.execute(self._sql["extend"], (time.time() + self._lease, self.owner))
@@ -192,6 +191,8 @@ class SqliteStore:
             begun = [self._start(db, start) for start in starts]
             made = [(found.key, start.decision) for found, start in zip(begun, starts, strict=True) if found.key]
             self._write(made)
+        if not all(start.owned for start in starts):
+            self._data_version = -1
         return begun
 
     def commit(self, changes: Sequence[Change]) -> frozenset[int]:
@@ -217,7 +218,7 @@ class SqliteStore:
 
     def _check_owner(self) -> None:
         if not self._read("owner", (self._owned(),)):
-            raise LeaseLost(GIVEN_UP)
+            raise LeaseLost(rows.GIVEN_UP)
 
     def _update_all(self, db: Any, changes: Sequence[Change]) -> tuple[Sequence[Change], frozenset[int]]:
         """Move on the executions that are still ours; answers their changes and the keys of the others."""
@@ -293,10 +294,13 @@ class SqliteStore:
         return rows.as_before(stored)
 
     def post(self, name: str, event: dict[str, JSON]) -> None:
-        with self.transaction() as db:
-            key, _, _ = self._find(name)
-            db.execute(self._sql["post"], (key, rows.encode(event)))
-            db.execute(self._sql["wake"], (key,))
+        self._find(name)
+        self.tell([(name, event)])
+
+    def tell(self, messages: Sequence[tuple[str, dict[str, JSON]]]) -> None:
+        with self.transaction():
+            self._many("tell", [(rows.encode(event), name) for name, event in messages])
+            self._many("wake_running", [(name,) for name, _ in messages])
         self._data_version = -1
 
     def signals(self) -> Sequence[Signal]:

@@ -103,11 +103,11 @@ SELECT execution, body FROM frames WHERE execution IN (SELECT value FROM json_ea
 -- name: load_history
 SELECT events FROM history WHERE execution = ? ORDER BY first_id;
 
--- name: post
-INSERT INTO signals (execution, event) VALUES (?, ?);
+-- name: tell
+INSERT INTO signals (execution, event) SELECT id, ? FROM executions WHERE name = ? AND status = 'RUNNING';
 
--- name: wake
-UPDATE executions SET wakes_at = 0 WHERE id = ?;
+-- name: wake_running
+UPDATE executions SET wakes_at = 0 WHERE name = ? AND status = 'RUNNING';
 
 -- name: signals
 SELECT id, execution, event FROM signals WHERE execution IN (SELECT id FROM executions WHERE owner = ?) ORDER BY id;
