@@ -174,7 +174,8 @@ class _Service:
             hook(self)
         engine = self.stack.enter_context(Engine(self.store, steps=self.registry, settings=self.settings))
         worker = Worker(engine, concurrency=concurrency) if workers else None
-        service = HttpService(self.api, engine, worker=worker, demo=not self.secured)
+        verifier = self._verifier()
+        service = HttpService(self.api, engine, worker=worker, verifier=verifier, demo=verifier is None)
         self.at_end(service.close)
         if worker is not None:
             thread = run_worker(worker)
@@ -186,11 +187,19 @@ class _Service:
         server = Server(AsgiApp(service), bound)
         server.start()
         self.at_end(server.stop)
+        self.at_end(service.streams.close)
         jobs.start()
         prepare_process()
         self._introduce(service, engine.store_url, workers)
         stopped.wait()
         self.say("stopping: what is being answered is answered, and what is running ends")
+
+    def _verifier(self) -> Any:
+        if not self.secured:
+            return None
+        from engine.service.http.tokens import configured
+
+        return configured(self.settings)
 
     def _more_workers(self, count: int, concurrency: int) -> None:
         command = [

@@ -9,7 +9,8 @@ WHERE member_ref = :member_ref
   AND (:first = 1 OR created_at < :created_at OR (created_at = :created_at AND booking_id < :booking_id))
 ORDER BY created_at DESC, booking_id DESC LIMIT :limit;
 
--- name: own_events
-SELECT seq, type, envelope, terminal FROM outbox o JOIN bookings b ON b.booking_id = o.booking_id
-WHERE o.booking_id = :booking_id AND b.member_ref = :member_ref AND o.seq > :after AND o.user_facing = 1
-ORDER BY o.seq LIMIT :limit;
+-- What calls for people is for operations alone.
+-- name: events_after
+SELECT seq, envelope FROM outbox
+WHERE booking_id = :booking_id AND seq > :after AND type NOT LIKE '%.attention_required.%'
+ORDER BY seq LIMIT :limit;

@@ -9,7 +9,10 @@
 
 from __future__ import annotations
 
+from engine.service.http.asgi import AsgiApp
+from engine.service.http.aws_lambda import LambdaHandler
 from engine.service.http.messages import Request, Response
 from engine.service.http.service import HttpService
+from engine.service.http.wsgi import WsgiApp
 
-__all__ = ["HttpService", "Request", "Response"]
+__all__ = ["AsgiApp", "HttpService", "LambdaHandler", "Request", "Response", "WsgiApp"]

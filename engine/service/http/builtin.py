@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import EngineError
 from engine.service.http.messages import JSON_TYPE, Request, Response, encode
+from engine.service.http.page import POLICY, render
 from engine.service.http.problems import Refused
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ def ready(service: HttpService, request: Request, path: Mapping[str, str]) -> Re
 def document(service: HttpService, request: Request, path: Mapping[str, str]) -> Response:
     """The OpenAPI document."""
     return Response(200, {"Content-Type": JSON_TYPE, **PUBLIC}, service.public_document)
+
+
+def page(service: HttpService, request: Request, path: Mapping[str, str]) -> Response:
+    """The OpenAPI document, to be read by people."""
+    headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": POLICY, **PUBLIC}
+    return Response(200, headers, render(service.document.public()))
 
 
 def problem(service: HttpService, request: Request, path: Mapping[str, str]) -> Response:
@@ -69,6 +76,7 @@ BUILTIN: Final[dict[str, Callable[[HttpService, Request, Mapping[str, str]], Res
     "health": health,
     "ready": ready,
     "document": document,
+    "page": page,
     "problem": problem,
     "metrics": metrics,
 }

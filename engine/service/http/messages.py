@@ -20,10 +20,11 @@ class Request:
 
     `path` is decoded from percent-encoding and begins with `/`; `query` holds the pairs in their order, decoded;
     `headers` maps names in lower case to values. `claims`: what somebody in front (API Gateway) has verified of the
-    caller's token, None when nobody has. `body` is None when it was longer than the server reads.
+    caller's token, None when nobody has. `body` is None when it was longer than the server reads. `follows`: whether a
+    stream may be sent as it comes; if not, it is what there is so far.
     """
 
-    __slots__ = ("body", "claims", "headers", "method", "path", "peer", "query")
+    __slots__ = ("body", "claims", "follows", "headers", "method", "path", "peer", "query")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Request:
         self.body = body
         self.claims = claims
         self.peer = peer
+        self.follows = True
 
     def header(self, name: str) -> str | None:
         """The value of a header, or None."""

@@ -38,6 +38,10 @@ class Ending(NamedTuple):
         return self.status == "SUCCEEDED"
 
 
+class NotStarted(Exception):
+    """The store has not taken the execution on in time; it may yet do so."""
+
+
 class Started:
     """An execution that was begun, or found, under a name."""
 
@@ -69,20 +73,30 @@ class Runner:
         return Started(name, None)
 
     def wait(self, started: Started, seconds: float, seen: Callable[[], bool]) -> Ending | None:
-        """How it ended, or None when it has not within `seconds`; and then not before `seen` says that what it is about
-        can be read, or some time has passed in vain."""
+        """How it ended, or None when it has not within `seconds`; and then not before it is durable, and `seen` says
+        that what it is about can be read, or some time has passed in vain. Raises NotStarted."""
         began = time.monotonic()
         until = began + seconds
         while (ending := self._once(started, began, until)) is None and time.monotonic() < until:
             pass
         if ending is not None:
             return ending
-        patience, began = time.monotonic() + READABLE_SECONDS, time.monotonic()
-        while not seen() and time.monotonic() < patience:
+        began, patience = time.monotonic(), time.monotonic() + READABLE_SECONDS
+        while not (self._exists(started.name) and seen()) and time.monotonic() < patience:
             self._pause(began, patience)
             if (found := self._look(started.name)) is not None:
                 return found
+        if not self._exists(started.name):
+            raise NotStarted(f"the start of {started.name} is not durable yet")
         return None
+
+    def _exists(self, name: str) -> bool:
+        with self._guard:
+            try:
+                self._looking.load(name)
+            except ExecutionNotFound:
+                return False
+        return True
 
     def _once(self, started: Started, began: float, until: float) -> Ending | None:
         """Wait a little: for this process's worker, which tells at once, or between two looks into the store."""

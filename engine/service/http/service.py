@@ -21,12 +21,14 @@ from engine.service.http.callers import Caller, Callers, Verifier
 from engine.service.http.cursors import Cursors
 from engine.service.http.document import OpenApi
 from engine.service.http.idempotency import REPLAYED, Identity, Keys, kept
+from engine.service.http.limiting import RateLimits
 from engine.service.http.messages import Request, Response, encode
 from engine.service.http.operations import Flow, Operation, Routes
 from engine.service.http.preferences import fingerprint, idempotency_key, versions, waiting
 from engine.service.http.problems import FALLBACK, Refused, read_catalogue
-from engine.service.http.running import Ending, Runner
+from engine.service.http.running import Ending, NotStarted, Runner
 from engine.service.http.stepping import Steps
+from engine.service.http.streams import Failed, Streams
 from engine.service.http.templates import Template, View
 from engine.step import StepError
 from engine.stores import open_store
@@ -103,6 +105,8 @@ class HttpService:
         self.runner = Runner(engine, worker, self._looking)
         self.keys = Keys(self.steps, service["idempotency"]) if "idempotency" in service else None
         self.callers = Callers(verifier, service.get("demo") if demo else None)
+        self.rates = RateLimits(service.get("limits", {}).get("rate"))
+        self.streams = Streams()
         secret = engine.host.settings.get("CURSOR_KEY") or secrets.token_hex(32)
         self.cursors = Cursors(secret.encode())
         self.answering = Answering(self.catalogue)
@@ -112,7 +116,8 @@ class HttpService:
         self.checks = {"store": self._store_answers, **(checks or {})}
 
     def close(self) -> None:
-        """Let go of what the service has opened; the engine is not its own."""
+        """End the streams and let go of what the service has opened; the engine is not its own."""
+        self.streams.close()
         if self._looking is not self.engine.host.store:
             self._looking.close()
 
@@ -146,6 +151,7 @@ class HttpService:
         ask.operation, ask.path = self.routes.find(ask.request.method, ask.request.path)
         operation = ask.operation
         ask.caller = self.callers.of(ask.request, operation)
+        self.rates.check(ask.caller, ask.request, operation)
         ask.parameters = operation.parameters.read(ask.request, ask.path)
         if operation.builtin is not None:
             return BUILTIN[operation.builtin](self, ask.request, ask.path)
@@ -153,6 +159,8 @@ class HttpService:
         assert operation.flow is not None
         if operation.flow.durable:
             return self._durable(ask, operation.flow)
+        if operation.stream is not None:
+            return self._stream(ask, operation.flow, operation.stream)
         return self._inline(ask, operation.flow)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -217,6 +225,18 @@ class HttpService:
         response.headers |= headers
         return response
 
+    def _stream(self, ask: Ask, flow: Flow, settings: Mapping[str, Any]) -> Response:
+        """Ask the flow again and again for what comes `after`."""
+        last = str(ask.parameters["header"].get("last_event_id") or "0")
+
+        def read(after: int) -> Ending:
+            return self._read(flow, ask.variables(after=after), ask.id)
+
+        try:
+            return self.streams.open(read, settings, int(last), follow=ask.request.follows)
+        except Failed as failed:
+            raise self.answering.refusal(flow, failed.ending) from None
+
     def _place(self, ask: Ask, flow: Flow) -> dict[str, JSON]:
         cursor = ask.parameters["query"].get("cursor")
         if flow.next is None or cursor is None:
@@ -258,10 +278,15 @@ class HttpService:
         try:
             started = self.runner.start(flow.machine, given, name)
         except InvalidInput:
-            raise Refused("validation_failed", "the request is too large to be taken on") from None
+            return self._refuse(Refused("validation_failed", "the request is too large to be taken on"), ask), True
         seconds, applied = waiting(ask.request.header("prefer"), flow.wait)
         present = {"running": True, "subject": subject}
-        ending = self.runner.wait(started, seconds, lambda: self._present(ask, flow, present).succeeded)
+        try:
+            ending = self.runner.wait(started, seconds, lambda: self._present(ask, flow, present).succeeded)
+        except NotStarted as slow:
+            # The key stays locked: whoever comes with it later finds what may still have been started.
+            logger.warning("request %s: %s", ask.id, slow)
+            raise Refused("service_unavailable") from None
         try:
             if ending is not None:
                 response = self.answering.of(flow, ending, variables, self.clock.now(), ask.request)

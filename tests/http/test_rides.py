@@ -1,0 +1,170 @@
+"""What happens to a booking afterwards: cancelled, followed, told about, forgotten."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from engine.service.http import Request, Response
+from steps.webhooks.signatures import profiles, sign
+from tests.http.conftest import ANA, BEN, Front, wish
+
+Make = Callable[..., Front]
+KEY = "a-key-of-the-client-2"
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+OPS = "bookings:ops"
+
+
+def cancel(service: Front, path: str, body: Any = None, **headers: str) -> Response:
+    headers.setdefault("idempotency_key", KEY)
+    return service.ask("POST", f"{path}/cancellation", {} if body is None else body, **headers)
+
+
+def test_the_fee_is_asked_first_and_the_ride_is_cancelled(front: Make) -> None:
+    service = front()
+    path = service.book().headers["Location"]
+    asked = service.ask("GET", f"{path}/cancellation")
+    assert asked.status == 200, asked.body
+    fee = asked.json()["fee"]
+    done = cancel(service, path, {"reason": "plans changed", "accept_fee": fee})
+    assert (done.status, done.json()["status"]) == (200, "CANCELLED"), done.body
+    assert done.headers["ETag"] == f'"v{done.json()["version"]}"'
+    assert cancel(service, path, {"reason": "plans changed", "accept_fee": fee}).body == done.body
+    again = cancel(service, path, idempotency_key="another-key-of-hers")
+    assert (again.status, again.json()["version"]) == (200, done.json()["version"])
+    assert service.ask("GET", f"{path}/cancellation").json()["code"] == "not_cancellable_in_state"
+
+
+def test_somebody_elses_ride_can_be_neither_cancelled_nor_followed_nor_tracked(front: Make) -> None:
+    service = front()
+    path = service.book().headers["Location"]
+    answers = [service.ask("GET", f"{path}/{what}", member=BEN) for what in ("cancellation", "tracking", "events")]
+    answers.append(cancel(service, path, member=BEN))
+    assert [answer.status for answer in answers] == [404] * 4
+    assert service.ask("GET", path).json()["status"] == "CONFIRMED"
+
+
+def test_a_ride_without_a_driver_has_nothing_to_track(front: Make) -> None:
+    service = front()
+    early = service.ask("GET", f"{service.book().headers['Location']}/tracking")
+    assert (early.status, early.json()["code"], early.headers["Retry-After"]) == (409, "tracking_not_available", "60")
+
+
+def told(service: Front, path: str, **headers: str) -> Iterator[tuple[int, str]]:
+    answer = service.ask("GET", f"{path}/events", **headers)
+    assert answer.headers["Content-Type"] == "text/event-stream"
+    for part in answer.body:
+        lines = dict(line.split(": ", 1) for line in part.decode().splitlines() if ": " in line)  # type: ignore[attr-defined]
+        if "id" in lines:
+            assert json.loads(lines["data"])["status"]
+            yield int(lines["id"]), lines["event"]
+
+
+def test_the_events_of_a_ride_are_streamed_until_it_ends_and_from_where_a_client_was(front: Make) -> None:
+    service = front()
+    path = service.book().headers["Location"]
+    stream = told(service, path)
+    assert [next(stream), next(stream)] == [(1, "booking.requested"), (2, "booking.confirmed")]
+    cancel(service, path)
+    assert list(stream) == [(3, "booking.cancellation_requested"), (4, "booking.cancelled")]
+    assert [number for number, _ in told(service, path, last_event_id="2")] == [3, 4]
+    assert service.ask("GET", f"{path}/events", last_event_id="x").status == 400
+
+
+def test_a_stream_that_may_not_follow_ends_with_what_there_is(front: Make) -> None:
+    service = front()
+    path = service.book().headers["Location"]
+    request = Request("GET", f"{path}/events", claims={"sub": ANA, "scope": "bookings:read"})
+    request.follows = False
+    parts = list(service.service.handle(request).body)
+    assert parts[0] == b"retry: 2000\n\n"  # type: ignore[comparison-overlap]
+    assert len(parts) == 3
+
+
+def message(service: Front, body: Any, *, name: str = "wh_0001", secret: str = SECRET, age: int = 0) -> Response:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    moment = int(time.time()) - age
+    headers = {
+        "webhook-id": name,
+        "webhook-timestamp": str(moment),
+        "webhook-signature": sign(profiles()["standard-webhooks"], secret, name, moment, raw),
+    }
+    return service.ask("POST", "/v1/webhooks/globaltaxi", raw, member=None, **headers)
+
+
+def event(booking: dict[str, Any], status: str, sequence: int) -> dict[str, Any]:
+    data = {
+        "ride_id": booking["ride"]["ride_ref"],
+        "client_reference": f"{booking['booking_id']}-r1",
+        "sequence": sequence,
+        "status": status,
+    }
+    return {"type": "ride.status_changed", "timestamp": "2026-05-04T11:02:10Z", "data": data}
+
+
+def test_a_signed_message_is_taken_once_and_a_forged_one_is_not(front: Make) -> None:
+    service = front(TAXI_WEBHOOK_SECRET=SECRET)
+    booking = service.book().json()
+    taken = message(service, event(booking, "DRIVER_ASSIGNED", 2))
+    assert (taken.status, taken.body) == (204, b"")
+    assert message(service, event(booking, "DRIVER_ASSIGNED", 2)).status == 204
+    other = "whsec_" + base64.b64encode(b"another secret, 32 bytes long....").decode()
+    refused = [
+        message(service, event(booking, "COMPLETED", 9), name="wh_2", secret=other),
+        message(service, event(booking, "COMPLETED", 9), name="wh_3", age=3600),
+        service.ask("POST", "/v1/webhooks/globaltaxi", event(booking, "COMPLETED", 9), member=None),
+    ]
+    assert [answer.status for answer in refused] == [401] * 3
+    assert len({json.dumps({**answer.json(), "instance": "", "request_id": ""}) for answer in refused}) == 1
+    with service.engine.host.store.aside(reading=True) as db:
+        until = time.monotonic() + 10
+        while not (rows := db.execute("SELECT webhook_id FROM webhook_inbox").fetchall()) and time.monotonic() < until:
+            db.execute("COMMIT")
+            db.execute("BEGIN")
+            time.sleep(0.02)
+    assert [tuple(row) for row in rows] == [("wh_0001",)]
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"{", 400), (b"\xff\xfe", 400), (b"{" + b" " * 70_000 + b"}", 413)])
+def test_a_message_that_cannot_be_read_is_refused(front: Make, body: bytes, status: int) -> None:
+    assert message(front(TAXI_WEBHOOK_SECRET=SECRET), body).status == status
+
+
+def test_messages_of_strangers_are_not_found(front: Make) -> None:
+    assert front().ask("POST", "/v1/webhooks/nobody", {}, member=None).status == 404
+
+
+def test_a_member_is_forgotten_by_operations_alone(front: Make) -> None:
+    service = front()
+    path = service.book().headers["Location"]
+    erase = f"/v1/members/{ANA}/erasure"
+    assert service.ask("POST", erase, idempotency_key=KEY).status == 403
+    assert service.ask("POST", erase, scope=OPS, idempotency_key=KEY).json()["code"] == "ride_open"
+    cancel(service, path)
+    done = service.ask("POST", erase, member="ops", scope=OPS, idempotency_key="key-of-operations")
+    assert (done.status, done.json()) == (202, {"erased": 1})
+    unknown = service.ask("POST", "/v1/members/nobody/erasure", scope=OPS, idempotency_key="key-of-operations-2")
+    assert unknown.status == 404
+
+
+def test_members_are_told_in_their_language(front: Make) -> None:
+    service = front()
+    refused = service.book(wish(luggage={"large": 9, "small": 9}), accept_language="es, de-AT;q=0.8, en;q=0.5")
+    assert refused.json()["user_message"].startswith("Ihr Gepäck")
+    assert refused.headers["Content-Language"] == "de"
+    english = service.book(wish(luggage={"large": 9, "small": 9}), accept_language="en, de;q=0.5")
+    assert "bags" in english.json()["user_message"]
+    assert service.ask("GET", "/v1/nothing", accept_language="fr;q=x,,;;").headers["Content-Language"] == "en"
+
+
+def test_the_page_for_people_needs_nothing_from_elsewhere(front: Make) -> None:
+    page = front().ask("GET", "/docs", member=None)
+    text = page.body.decode()  # type: ignore[union-attr]
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "/v1/bookings/{booking_id}/cancellation" in text
+    assert not any(word in text for word in ("<script", "http://", "https://", "src=", "mem_demo"))
