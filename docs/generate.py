@@ -55,10 +55,16 @@ def api_page() -> str:
         found = getattr(engine, name)
         parts.append(f"\n## `{name}`\n\n{_signature(name, found)}{inspect.getdoc(found) or ''}\n")
         if inspect.isclass(found):
-            for method, member in vars(found).items():
+            for method, member in _members(found):
                 if not method.startswith("_") and inspect.isfunction(member) and member.__doc__:
                     parts.append(f"\n### {_call(f'{name}.{method}', member)}\n\n{inspect.getdoc(member)}\n")
     return "".join(parts)
+
+
+def _members(found: type) -> list[tuple[str, object]]:
+    """What a class defines, and behind that what classes of ours that it is made of do."""
+    ours = [kind for kind in found.__mro__ if kind.__module__.startswith("engine")]
+    return [member for kind in ours for member in vars(kind).items()]
 
 
 def _signature(name: str, found: object) -> str:

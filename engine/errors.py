@@ -182,6 +182,14 @@ class ExecutionNotFound(EngineError):
     """There is no execution with that name."""
 
 
+class ExecutionEnded(EngineError):
+    """The execution has ended."""
+
+
+class ExecutionPaused(EngineError):
+    """The execution is paused."""
+
+
 class ExecutionAlreadyExists(EngineError):
     """An execution with that name exists and was started with another input."""
 

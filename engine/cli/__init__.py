@@ -24,6 +24,11 @@ COMMANDS: Final = {
     "serve": ("engine.cli.serve:serve", "Answer HTTP requests with flows: API, worker and neighbours in one command."),
     "worker": ("engine.cli.worker:worker", "Run every execution of a store that is due, many at once."),
     "resume": ("engine.cli.resume:resume", "Finish executions that an ended process has left."),
+    "pause": (
+        "engine.cli.pause:pause",
+        "Pause an execution, or what steps call. Without arguments, show what is paused.",
+    ),
+    "unpause": ("engine.cli.pause:unpause", "Let a paused execution, or what is parked before a paused step, go on."),
     "redrive": ("engine.cli.redrive:redrive", "Let an execution that did not succeed go on where it failed."),
     "validate": ("engine.cli.validate:validate", "Find every mistake in flow and rule files."),
     "send": ("engine.cli.send:send", "Answer a call that waits for its task token."),

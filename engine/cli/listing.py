@@ -41,33 +41,51 @@ def _since(_: click.Context, __: click.Parameter, value: str | None) -> datetime
     metavar="STATUS",
     help=f"Only those with this status: {', '.join(STATUS_MARKS)}.",
 )
+@click.option("--state", metavar="STATE", help="Only running ones that are in this state of their flow.")
+@click.option("--flow", metavar="NAME", help="Only those of this flow.")
+@click.option("--paused", is_flag=True, help="Only those that are paused.")
 @click.option("--since", callback=_since, metavar="1h|DATE", help="Only those that began since then.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
 @store_option
 @json_option
 @common_options
-def list_executions(status: str | None, since: datetime | None, limit: int, store: str, as_json: bool) -> None:
+def list_executions(
+    status: str | None,
+    state: str | None,
+    flow: str | None,
+    paused: bool,
+    since: datetime | None,
+    limit: int,
+    store: str,
+    as_json: bool,
+) -> None:
     """List executions, the youngest first.
 
-    A running one is shown with the state that it is in, a failed one with its error.
+    A running one is shown with the state that it is in, and when that is so, that it is paused, or parked before a
+    paused step; a failed one with its error.
 
     \b
     Examples:
       engine list --since 1h
+      engine list --state AwaitRide --status RUNNING --since 1h
       engine list --status FAILED --since 2026-05-04 --limit 20
       engine list --json
     """
     found: Sequence[Summary] = ()
     if store_exists(store):
         with Engine(store) as engine:
-            found = engine.list(status=status, since=since, limit=limit)
+            found = engine.list(
+                status=status, since=since, limit=limit, state=state, flow=flow, paused=True if paused else None
+            )
     output = Output()
     if as_json:
         output.json({"executions": [_summary_json(summary) for summary in found]})
     elif found:
         output.lines(summary_lines(found, output.style))
     else:
-        Output(err=True).line(f"no executions in {store}" + (" match" if status or since else ""))
+        Output(err=True).line(
+            f"no executions in {store}" + (" match" if status or since or state or flow or paused else "")
+        )
 
 
 def summary_lines(found: Sequence[Summary], style: Style) -> list[str]:
@@ -81,7 +99,7 @@ def summary_lines(found: Sequence[Summary], style: Style) -> list[str]:
                 summary.status,
                 style.moment(summary.started),
                 "" if summary.stopped is None else duration(summary.stopped - summary.started),
-                one_line(summary.error or summary.state or ""),
+                one_line(summary.error or _standing(summary)),
             ]
         )
     head, *lines = table(rows)
@@ -89,9 +107,21 @@ def summary_lines(found: Sequence[Summary], style: Style) -> list[str]:
     return [style.paint(head, "faint"), *marks]
 
 
+def _standing(summary: Summary) -> str:
+    """Where a running execution stands."""
+    parts = [summary.state or ""]
+    if summary.paused is not None:
+        parts.append("(paused)")
+    if summary.parked is not None:
+        parts.append(f"(parked: {summary.parked.replace(' ', ', ')} paused)")
+    return " ".join(parts)
+
+
 def _summary_json(summary: Summary) -> dict[str, Any]:
     return {
         **summary._asdict(),
         "started": format_timestamp(summary.started),
         "stopped": None if summary.stopped is None else format_timestamp(summary.stopped),
+        "paused": None if summary.paused is None else format_timestamp(summary.paused),
+        "parked": [] if summary.parked is None else summary.parked.split(" "),
     }

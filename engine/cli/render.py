@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from engine.cli.style import Style, duration, failure_text, one_line
-from engine.cli.trace import ABORTED, CAUGHT, FAILED, FORKS, RUNNING, SUCCEEDED, Lane, News, Trace, Try, Visit
+from engine.cli.trace import ABORTED, CAUGHT, FAILED, FORKS, PARKED, RUNNING, SUCCEEDED, Lane, News, Trace, Try, Visit
 
 NAME_WIDTH: Final = 32
 """Columns for indentation, label and state name; a longer one pushes the rest to the right."""
@@ -183,6 +183,8 @@ def waiting_text(visit: Visit, style: Style) -> str:
     if waiting is None:
         return ""
     moment = "" if waiting.until is None else style.moment(waiting.until, visit.entered)
+    if waiting.kind == PARKED:
+        return "parked: what it calls is paused"
     if waiting.kind == "TASK":
         return "waits for a callback" + (f", at most until {moment}" if moment else "")
     return f"waits until {moment}" if moment else "waits"

@@ -53,6 +53,8 @@ def show(name: str, full: bool, store: str, as_json: bool) -> None:
 def show_lines(described: dict[str, Any], trace: Trace, style: Style, *, full: bool = False) -> list[str]:
     """The whole view. Pure."""
     began = f"began {style.moment(trace.started)}"
+    if described["paused"] is not None:
+        began += "  (paused)"
     lines = [head_line(described["name"], described["file"] or described["flow"], style, began), ""]
     lines += tree_lines(trace, style, full=full)
     lines += ["", status_line(trace, style)]

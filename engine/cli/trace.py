@@ -25,6 +25,8 @@ ABORTED: Final = "ABORTED"
 """How an entry into a state stands: going on, left with a result, with an error that was caught or one that was not,
 or ended together with the fork or execution around it."""
 
+PARKED: Final = "PARKED"
+"""What a state waits for that would call a paused step."""
 FORKS: Final = ("Parallel", "Map")
 TOLD_BY_STORE: Final = ("Submitted", "Failed", "TimedOut", "WaitStateEntered", "FailStateEntered", "ChoiceStateEntered")
 """Endings of event types after which a frame may wait for a moment that no event names: a Wait, a callback, a retry."""
@@ -43,7 +45,7 @@ class Failure(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """What a state waits for: TIMER, RETRY or TASK, and until when (seconds since the epoch, None = for ever)."""
+    """What a state waits for: TIMER, RETRY, TASK or PARKED; until when in seconds since the epoch (None: for ever)."""
 
     kind: str
     until: float | None
@@ -165,10 +167,10 @@ class Trace:
             visit = lane.visit if lane is not None else None
             if visit is None or visit.status != RUNNING or frame["for"] not in ("TIMER", "RETRY", "TASK"):
                 continue
-            if frame["for"] == "TASK" and not visit.submitted:
+            if frame["for"] == "TASK" and not visit.submitted and "parked" not in frame:
                 continue
             until = None if frame["until"] is None else datetime.fromisoformat(frame["until"]).timestamp()
-            parked = Waiting(frame["for"], until)
+            parked = Waiting(frame["for"] if "parked" not in frame else PARKED, until)
             if visit.waiting == parked:
                 continue
             visit.waiting = parked

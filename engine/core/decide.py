@@ -19,6 +19,7 @@ from engine.core.events import (
     StartTimer,
     TaskFailed,
     TaskHeartbeat,
+    TaskHeld,
     TaskStarted,
     TaskSubmitted,
     TaskSucceeded,
@@ -82,7 +83,12 @@ def _resume(run: Advance, event: ExecutionResumed) -> None:
     for path, waiting in run.execution.frames.items():
         if waiting.wait == TASK and "submitted" not in waiting.call:
             frame = run.open(path)
-            frame.call = {**frame.call, "again": frame.call["again"] + again}
+            frame.call = call = {**frame.call, "again": frame.call["again"] + again}
+            if "held" in call:  # it was never made, and its time begins now
+                call["again"] -= again
+                frame.due = None if call["left"] is None else event.time + call["left"]
+                frame.beat = None if call["heartbeat"] is None else event.time + call["heartbeat"]
+                del call["held"], call["left"]
             run.commands.append(ScheduleTask(frame, _resource(run, frame), frame.call["arguments"]))
         elif waiting.wait in (TASK, TIMER, RETRY) and waiting.wakes is not None:
             run.commands.append(StartTimer(f"{path}#{waiting.token}", waiting.wakes))
@@ -159,6 +165,14 @@ def _heartbeat(run: Advance, event: TaskHeartbeat) -> None:
     if frame is not None:
         limit = frame.call["heartbeat"]
         frame.beat = None if limit is None else event.time + limit
+
+
+def _held(run: Advance, event: TaskHeld) -> None:
+    frame = _called(run, event.token)
+    if frame is not None and "submitted" not in frame.call and "held" not in frame.call:
+        left = None if frame.due is None else frame.due - event.time
+        frame.call = {**frame.call, "held": event.name, "left": left}
+        frame.due = frame.beat = None
 
 
 def _submitted(run: Advance, event: TaskSubmitted) -> None:
@@ -241,7 +255,9 @@ def _timers(run: Advance, event: TimersFired) -> None:
 def _due(run: Advance, token: str) -> Frame | None:
     """The frame that waits for this token, if the moment it waits for has come."""
     frame = _waiting(run, token)
-    return None if frame is None or (frame.wakes is not None and run.time < frame.wakes) else frame
+    if frame is None or (frame.wakes is not None and run.time < frame.wakes):
+        return None
+    return None if frame.wait == TASK and "held" in frame.call else frame
 
 
 def _note_timeout(run: Advance, frame: Frame, started: float | None) -> None:
@@ -281,6 +297,7 @@ HANDLERS: Final[dict[type, Callable[[Advance, Any], None]]] = {
     TaskSubmitted: _submitted,
     TaskStarted: _started,
     TaskHeartbeat: _heartbeat,
+    TaskHeld: _held,
     TimerFired: _timer,
     TimersFired: _timers,
     ExecutionStarted: _start,

@@ -97,6 +97,18 @@ class TaskHeartbeat:
         self.time = time
 
 
+class TaskHeld:
+    """A call was not made, since `name`, what it calls, is paused. Its time-outs stand still until it is asked for
+    again (ExecutionResumed)."""
+
+    __slots__ = ("name", "time", "token")
+
+    def __init__(self, token: str, name: str, time: float) -> None:
+        self.token = token
+        self.name = name
+        self.time = time
+
+
 class TimerFired:
     """A moment that a frame waits for has come. `started`: when the work that timed out began, if it did."""
 
@@ -165,6 +177,7 @@ Event = (
     | TaskSucceeded
     | TaskFailed
     | TaskHeartbeat
+    | TaskHeld
     | TimerFired
     | TimersFired
     | ExecutionResumed

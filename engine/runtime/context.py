@@ -11,6 +11,7 @@ from engine.core.events import ScheduleTask
 from engine.core.execution import Execution
 from engine.core.tokens import task_token
 from engine.runtime.clock import Clock
+from engine.runtime.pausing import Pauses
 from engine.step import Connection
 from engine.stores import Store
 from engine.telemetry.logs import permitted
@@ -39,6 +40,7 @@ class EngineHost:
         self.clock = clock
         self.settings = settings
         self.log_keys = log_keys
+        self.pauses = Pauses(store)
         self.transaction = store.aside if aside else store.transaction
 
     def beside(self) -> EngineHost:

@@ -16,28 +16,29 @@ from engine.core.events import (
     TaskHeartbeat,
     TaskSucceeded,
 )
-from engine.core.execution import DEFAULT_HISTORY_LIMIT, RUNNING, Execution
+from engine.core.execution import DEFAULT_HISTORY_LIMIT, RUNNING, TASK, Execution, Frame
 from engine.core.history import render
 from engine.errors import (
     ExecutionAlreadyExists,
     ExecutionBusy,
+    ExecutionPaused,
     InvalidInput,
     LeaseLost,
 )
 from engine.machine import StateMachine
-from engine.query import UNSET
 from engine.runtime.clock import Clock, SystemClock
 from engine.runtime.context import EngineHost
 from engine.runtime.family import Family
 from engine.runtime.inline import Inbox, InlineRun, Observer
 from engine.runtime.kinship import Starter, child_of
 from engine.runtime.machines import Definition, Machines, begin, new_name
-from engine.runtime.redriving import redriven
+from engine.runtime.operations import Operations
 from engine.runtime.signals import Sendable, accepted, signal_of
 from engine.runtime.simulate import Outcome
 from engine.states.moments import format_timestamp
 from engine.step import StepRegistry
-from engine.stores import Redrive, Start, Store, Stored, Summary, open_store
+from engine.stores import Start, Store, Stored, Summary, Wanted, open_store
+from engine.stores.pausing import paused_since
 from engine.tasks import Resources
 from engine.values import JSON, MAX_PAYLOAD_BYTES, check_json, exceeds
 
@@ -46,7 +47,7 @@ STOP_PATIENCE = 5.0
 """Seconds that `stop` waits for the process that runs the execution."""
 
 
-class Engine:
+class Engine(Operations):
     """Runs flows durably.
 
     `store`: a URL (`sqlite:///bookings.db`, `memory:`). `steps`: a package name, a mapping of names to functions, or a
@@ -132,14 +133,15 @@ class Engine:
     def resume(self, name: str, *, observer: Observer | None = None) -> Outcome:
         """Drive an execution on after its process ended. One that is over answers its outcome.
 
-        Raises ExecutionNotFound, ExecutionBusy.
+        Raises ExecutionNotFound, ExecutionBusy, ExecutionPaused.
         """
+        self._check_not_paused(name)
         run = self._driver(self._store.take(name), observer)
         return self._drive(run, run.resume)
 
     def unfinished(self) -> list[str]:
         """Names of the executions that are RUNNING, the oldest first."""
-        return [found.name for found in reversed(self._store.list(status=RUNNING, limit=1_000_000))]
+        return [found.name for found in reversed(self._store.list(Wanted(RUNNING, limit=1_000_000)))]
 
     def stop(self, name: str, *, error: str | None = None, cause: str | None = None) -> Outcome:
         """End an execution as ABORTED. The process that runs it, if one does, is told and waited for a moment; the
@@ -155,36 +157,6 @@ class Engine:
             return self._told(name, event)
         run.feed(event)
         return self._outcome(run.execution)
-
-    def redrive(
-        self,
-        name: str,
-        *,
-        flow: Definition | None = None,
-        input: JSON = UNSET,
-        patch: JSON = UNSET,
-        at: str | None = None,
-    ) -> Outcome:
-        """Let an execution that did not succeed go on where it failed, and return at once; `resume` or a worker
-        runs it. What had succeeded is not run again; retries and time-outs begin anew.
-
-        `flow`: a newer definition, which must have the unfinished states in the same place. `input` replaces the input
-        of the state that failed, `patch` changes it (a JSON Merge Patch); with more than one unfinished state, `at`
-        names the state, or its path. Such a state gets a new idempotency key; others keep theirs.
-
-        Raises ExecutionNotFound, NotRedrivable, InvalidInput, Conflict, and as `start` for `flow`.
-        """
-        stored = self._store.load(name)
-        machine = self.machines.of(stored.definition) if flow is None else self.machines.ready(flow)
-        now = self.host.clock.now()
-        decision = redriven(machine, stored.execution, now, input=input, patch=patch, at=at)
-        digest = stored.definition
-        with self._store.transaction():
-            if flow is not None:
-                digest = self.machines.digest(machine)
-                self._store.put_definition(digest, machine.source, machine.file)
-            self._store.reopen(Redrive(stored.key, stored.version, decision, digest))
-        return self._outcome(decision.apply())
 
     def _create(self, machine: StateMachine, input: JSON, name: str, *, owned: bool) -> tuple[Stored, Decision] | None:
         """Write a new execution with its first decision; None when the very same one exists already."""
@@ -262,8 +234,9 @@ class Engine:
             self._store.post(name, signal_of(event))
             return self._outcome(self._store.load(name).execution)
         try:
+            self._check_not_paused(name)
             stored = self._store.take(name)
-        except ExecutionBusy:
+        except (ExecutionBusy, ExecutionPaused):
             self._store.post(name, signal_of(event))
             return self._told(name, event)
         run = self._driver(stored)
@@ -298,6 +271,7 @@ class Engine:
             "flow": execution.machine_id,
             "file": self._store.definition(stored.definition).file,
             "status": execution.status,
+            "paused": _moment(paused_since(self._store, name)),
             "started": _moment(execution.started),
             "stopped": _moment(execution.stopped),
             "input": execution.input,
@@ -306,13 +280,7 @@ class Engine:
             "cause": execution.cause,
             **({"parent": execution.parent["name"]} if execution.parent else {}),
             "waiting": [
-                {
-                    "path": frame.path,
-                    "state": frame.state,
-                    "for": frame.wait,
-                    "until": _moment(frame.wakes),
-                    **({"child": child} if (child := child_of(frame)) else {}),
-                }
+                _waiting(frame)
                 for frame in (execution.frames.values() if execution.status == RUNNING else ())
                 if frame.wait is not None
             ],
@@ -326,9 +294,29 @@ class Engine:
         """The events of an execution as they are stored, with the steps' notes. Raises ExecutionNotFound."""
         return self._store.history(name)
 
-    def list(self, *, status: str | None = None, since: datetime | None = None, limit: int = 100) -> Sequence[Summary]:
-        """Executions, the youngest first."""
-        return self._store.list(status=status, since=since.timestamp() if since else 0.0, limit=limit)
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+        state: str | None = None,
+        flow: str | None = None,
+        paused: bool | None = None,
+    ) -> Sequence[Summary]:
+        """Executions, the youngest first. `state`: running ones whose root is in that state. `paused`: only those that
+        are paused, or that are not."""
+        wanted = Wanted(status, since.timestamp() if since else 0.0, limit, state, flow, paused)
+        return self._store.list(wanted)
+
+
+def _waiting(frame: Frame) -> dict[str, Any]:
+    """What a frame waits for; `parked`: the paused step that it stands before; `child`: the execution it started."""
+    told = {"path": frame.path, "state": frame.state, "for": frame.wait, "until": _moment(frame.wakes)}
+    if frame.wait == TASK and "held" in frame.call:
+        told["parked"] = frame.call["held"]
+    child = child_of(frame)
+    return told if child is None else {**told, "child": child}
 
 
 def _moment(seconds: float | None) -> str | None:

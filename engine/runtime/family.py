@@ -51,7 +51,7 @@ class Family:
                 self.after(run)
             elif self.born and len(self.runs) <= SIDE_BY_SIDE:
                 self.adopt(self.born.popleft())
-            elif any(run.timers or run.out for run in self.runs.values()):
+            elif any((run.timers and not run.pausing) or run.out for run in self.runs.values()):
                 self.wait()
             elif self.elsewhere:
                 self.rest()
@@ -69,7 +69,7 @@ class Family:
             if run.execution.status == RUNNING:
                 soon = self.clock.now() if run.calls or run.out else at
                 with suppress(EngineError):
-                    run.release(soon or (run.timers[0][0] if run.timers else None))
+                    run.release(0.0 if run.pausing else soon or (run.timers[0][0] if run.timers else None))
 
     def after(self, run: InlineRun) -> None:
         """Something has happened to one of them: it may have started children, or have ended."""
@@ -95,7 +95,8 @@ class Family:
 
     def wait(self) -> None:
         """Until something arrives, the first timer is due, or it is time to look around."""
-        first = min((run for run in self.runs.values() if run.timers), key=lambda run: run.timers[0], default=None)
+        waiting = (run for run in self.runs.values() if run.timers and not run.pausing)
+        first = min(waiting, key=lambda run: run.timers[0], default=None)
         due = None if first is None else first.timers[0][0]
         if due is None or due > self.clock.now():
             self.rest()
@@ -113,6 +114,7 @@ class Family:
     def look_around(self) -> None:
         """Others may have left signals: callbacks, the end of a child, or that an execution is to stop."""
         self._looked = time.monotonic()
+        self.host.pauses.refresh()
         if self.elsewhere:
             self.born += self.elsewhere  # whoever runs them may have died
             self.elsewhere.clear()

@@ -12,6 +12,7 @@ from engine.core.decide import handle
 from engine.core.events import DeadlineReached, Decision, Event, HistoryEvent, ScheduleTask, StartTimer, TimerFired
 from engine.core.execution import RUNNING, TASK, Execution
 from engine.machine import StateMachine
+from engine.runtime.pausing import Happening, PauseAsked, parked
 from engine.runtime.simulate import Outcome
 from engine.stores import KEEP, Change
 from engine.telemetry import telemetry
@@ -23,11 +24,12 @@ PARK_SECONDS: Final = 5.0
 class Held:
     """One execution that a worker owns.
 
-    `advance` is the working state of what has been decided since the last commit; `calls` the tokens of the calls that
-    are out or about to be made; `timers` a heap of moments and tokens ("" is the execution's own deadline); `alarm`
-    when the worker is to look at them; `later` what happens to it while a batch with it is being written (None: none
-    is); `aside` says until when it is to be left alone, since it cannot go on here;
-    `follower` is told of the end, and will want to see the `history`.
+    `advance` is the working state of what has been decided since the last commit; `calls` the tokens of the calls
+    that are out or about to be made; `timers` a heap of moments and tokens ("" is the execution's own deadline);
+    `alarm` when the worker is to look at them; `later` what happens to it while a batch with it is being written
+    (None: none is); `aside` says until when it is to be left alone, since it cannot go on here; `pausing`: no call is
+    made any more, and when none is out it is given back; `follower` is told of the end, and will want to see the
+    `history`.
     """
 
     __slots__ = (
@@ -41,6 +43,7 @@ class Held:
         "key",
         "later",
         "machine",
+        "pausing",
         "signals",
         "timers",
         "version",
@@ -57,16 +60,22 @@ class Held:
         self.signals: list[int] = []
         self.timers: list[tuple[float, str]] = []
         self.alarm: float | None = None
-        self.later: list[Event] | None = None
+        self.later: list[Happening] | None = None
         self.aside: float | None = None
+        self.pausing = False
         self.follower: Future[Outcome] | None = None
         self.history: list[HistoryEvent] | None = None
         if execution.deadline is not None:
             self.timers.append((execution.deadline, ""))
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: Happening) -> None:
         """Let an event happen in the working state."""
-        if self.aside is None:
+        if self.aside is not None:
+            return
+        if isinstance(event, PauseAsked):
+            self.pausing = True
+            self.advance = self.advance or self.open(event.time)
+        else:
             handle(self.advance or self.open(event.time), event)
 
     def open(self, now: float) -> Advance:
@@ -85,7 +94,9 @@ class Held:
             return Change(self.key, self.version, Decision(self.execution, {}, [], []), self.aside)
         assert self.advance is not None
         decision = self.advance.decision()
-        return Change(self.key, self.version, decision, self._wakes(decision, now), self.signals)
+        wakes = self._wakes(decision, now)
+        standing = None if wakes == KEEP else parked(decision)
+        return Change(self.key, self.version, decision, wakes, self.signals, standing)
 
     def _wakes(self, decision: Decision, now: float) -> float | None:
         """KEEP, or when the execution is to be taken up again if nothing is to be done for long."""
@@ -97,11 +108,13 @@ class Held:
                 return KEEP
             if isinstance(command, StartTimer):
                 due = command.due if due is None else min(due, command.due)
+        if self.pausing:
+            return 0.0  # to be taken up as soon as it is no longer paused
         return KEEP if due is not None and due < now + PARK_SECONDS else due
 
     def may_park(self, now: float) -> bool:
         """Whether no timer is due soon."""
-        return not self.timers or self.timers[0][0] >= now + PARK_SECONDS
+        return self.pausing or not self.timers or self.timers[0][0] >= now + PARK_SECONDS
 
     def finish(self) -> None:
         """It is over, durably: tell so, and whoever follows it."""
@@ -122,6 +135,11 @@ class Held:
 
     def set_timer(self, due: float, token: str) -> None:
         heapq.heappush(self.timers, (due, token))
+
+    def drop_timer(self, token: str) -> None:
+        """Forget when that call times out."""
+        self.timers = [timer for timer in self.timers if timer[1] != token]
+        heapq.heapify(self.timers)
 
     def ring(self, now: float) -> Iterator[Event]:
         """The events of the timers that are due. Each is to be fed before the next is asked for."""

@@ -17,7 +17,6 @@ from engine.core.decide import decide
 from engine.core.events import (
     DeadlineReached,
     Decision,
-    Event,
     ExecutionResumed,
     HistoryEvent,
     ScheduleTask,
@@ -31,6 +30,7 @@ from engine.machine import StateMachine
 from engine.runtime.calls import Declined, invoke
 from engine.runtime.context import CallContext, EngineHost
 from engine.runtime.kinship import child_of, write
+from engine.runtime.pausing import Happening, PauseAsked, held_back, parked
 from engine.step import Step
 from engine.stores import KEEP, Change, Stored
 from engine.tasks import Resources
@@ -68,18 +68,24 @@ class InlineRun:
         self.timers: list[tuple[float, str]] = []
         self.inbox: Inbox = inbox or queue.SimpleQueue()
         self.children = [child for frame in self.execution.frames.values() if (child := child_of(frame))]
+        self.pausing = False
         self.rested = False
         if self.execution.deadline is not None:
             self.timers.append((self.execution.deadline, ""))
 
     def release(self, wakes: float | None) -> None:
         """Give the execution back as it is."""
-        self.commit(Decision(self.execution, {}, [], []), wakes)
+        nothing = Decision(self.execution, {}, [], [])
+        self.commit(nothing, wakes, standing=parked(nothing))
 
     # -- decisions -------------------------------------------------------------------------------------------------
 
-    def feed(self, event: Event, signals: Sequence[int] = ()) -> None:
+    def feed(self, event: Happening, signals: Sequence[int] = ()) -> None:
         """Decide, commit, and carry out."""
+        if isinstance(event, PauseAsked):
+            self.pausing = True
+            self.commit(Decision(self.execution, {}, [], []), KEEP, signals)
+            return
         decision = decide(self.machine, self.execution, event)
         if decision.history or decision.frames or decision.commands or signals:
             self.commit(decision, KEEP, signals)
@@ -96,9 +102,11 @@ class InlineRun:
             self.commit(decision, KEEP)
         self.carry_out(decision)
 
-    def commit(self, decision: Decision, wakes: float | None, signals: Sequence[int] = ()) -> None:
+    def commit(
+        self, decision: Decision, wakes: float | None, signals: Sequence[int] = (), standing: str | None = None
+    ) -> None:
         """Make a decision durable. Raises LeaseLost."""
-        change = Change(self.key, self.version, decision, wakes, signals)
+        change = Change(self.key, self.version, decision, wakes, signals, standing)
         if write(self.host.store, [], [(self.execution, change)])[1]:
             raise LeaseLost(f"another process has taken over execution {self.execution.name!r}; nothing was written")
         self.version += 1
@@ -138,7 +146,12 @@ class InlineRun:
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def make(self, command: ScheduleTask) -> None:
-        """Make one call, here or in a thread."""
+        """Make one call, here or in a thread, unless it is to be held back."""
+        if self.pausing or (self.host.pauses and self.host.pauses.hold(command)):
+            self.timers = [timer for timer in self.timers if timer[1] != command.token]
+            heapq.heapify(self.timers)
+            self.feed(held_back(command, self.host.clock.now()))
+            return
         step = self.resources.step(command.resource)
         if step.transactional:
             self.make_transactional(step, command, self.context(self.host, command))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from engine.runtime.clock import Clock
-from engine.runtime.context import logger
-from engine.stores import Signal, Store
+from engine.runtime.context import EngineHost, logger
+from engine.stores import Signal
 
 LOOK_SECONDS: Final = 0.01
 """How often others' writes are looked for."""
@@ -19,9 +18,10 @@ class Lookout:
     """`due`: when the next free execution is to be taken up (None: none is), as far as is known. `stirred`: this worker
     itself has started executions or left signals, and so has to ask."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
+    def __init__(self, host: EngineHost) -> None:
+        self._store = host.store
+        self._clock = host.clock
+        self._pauses = host.pauses
         self._looked = self._polled = 0.0
         self._heeded: set[int] = set()
         self.due: float | None = 0.0
@@ -46,6 +46,7 @@ class Lookout:
             if freed:
                 logger.warning("%d executions of a process that is gone are free again", freed)
         self.due = self._clock.now()
+        self._pauses.sweep(self.due)
         return self.signals()
 
     def signals(self) -> list[Signal]:

@@ -14,6 +14,7 @@ from engine.errors import EngineError, UnknownStep, UnsupportedResource
 from engine.runtime.calls import Declined, invoke, invoke_async
 from engine.runtime.context import CallContext, EngineHost
 from engine.runtime.held import Held
+from engine.runtime.pausing import held_back
 from engine.runtime.pool import Pace, Pool
 from engine.step import Step
 from engine.tasks import Resources
@@ -80,6 +81,10 @@ class Calls:
             held, command = self.ready.popleft()
             if not held.waits_for(command):
                 receive(held, command.token, [])
+                continue
+            if held.pausing or (self.host.pauses and self.host.pauses.hold(command)):
+                held.drop_timer(command.token)
+                receive(held, command.token, [held_back(command, self.host.clock.now())])
                 continue
             try:
                 step = self.resources.step(command.resource)

@@ -18,7 +18,7 @@ from logging import DEBUG
 from typing import Any, Final
 
 from engine.core.decide import decide
-from engine.core.events import Decision, Event, ExecutionResumed, ScheduleTask, StartTimer
+from engine.core.events import Decision, ExecutionResumed, ScheduleTask, StartTimer
 from engine.core.execution import RUNNING
 from engine.errors import EngineError, LeaseLost, StoreUnavailable
 from engine.runtime.context import EngineHost, logger
@@ -58,7 +58,7 @@ class Scheduler:
         self.flight: Flight | None = None
         self.pilot = Pilot()
         self.alarms = Alarms()
-        self.lookout = Lookout(host.store, host.clock)
+        self.lookout = Lookout(host)
         self.pause = 0.0
         self.draining: float | None = None
         self.restless = False
@@ -161,7 +161,7 @@ class Scheduler:
             self.feed(held, event)
         self.consider(held)
 
-    def feed(self, held: Held, event: Event) -> None:
+    def feed(self, held: Held, event: Any) -> None:
         """Decide; what was decided is written with the next batch."""
         if held.later is not None:
             held.later.append(event)

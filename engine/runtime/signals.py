@@ -8,7 +8,9 @@ from engine.core.events import ExecutionStopped, TaskFailed, TaskHeartbeat, Task
 from engine.core.execution import RUNNING, TASK, Execution
 from engine.core.tokens import TaskToken, genuine, read_token
 from engine.errors import ExecutionNotFound, InvalidToken, TaskDoesNotExist, TaskTimedOut
+from engine.runtime.pausing import PauseAsked
 from engine.stores import Store
+from engine.stores.pausing import PAUSED
 from engine.values import JSON
 
 Sendable = TaskSucceeded | TaskFailed | TaskHeartbeat | ExecutionStopped
@@ -24,8 +26,10 @@ def signal_of(event: Sendable) -> dict[str, JSON]:
     return {"event": type(event).__name__, **{name: value for name, value in facts.items() if value is not None}}
 
 
-def event_of(signal: dict[str, JSON], now: float) -> Sendable:
+def event_of(signal: dict[str, JSON], now: float) -> Sendable | PauseAsked:
     """The event of a signal; it happens when it is received."""
+    if signal["event"] == PAUSED:
+        return PauseAsked(now)
     facts = {**signal, "time": now}
     kind = _KINDS[signal["event"]]
     event = kind.__new__(kind)

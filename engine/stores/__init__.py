@@ -47,7 +47,8 @@ class Change(NamedTuple):
     """A decision on an execution that this store's owner holds.
 
     `wakes`: KEEP, or give the execution back until then (seconds since the epoch; None: until a signal comes). One that
-    has ended is always given back. `signals`: the ids of the signals that the decision has answered.
+    has ended is always given back. `signals`: the ids of the signals that the decision has answered. `parked`: of one
+    that is given back, the paused steps that it stands before, with spaces between.
     """
 
     key: int
@@ -55,6 +56,7 @@ class Change(NamedTuple):
     decision: Decision
     wakes: float | None = KEEP
     signals: Sequence[int] = ()
+    parked: str | None = None
 
 
 class Redrive(NamedTuple):
@@ -103,7 +105,8 @@ class Definition(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One line of a list of executions. Times in seconds since the epoch; `state` of the root while it runs."""
+    """One line of a list of executions. Times in seconds since the epoch; `state` of the root while it runs; `paused`:
+    since when it is; `parked`: the paused steps that it stands before, with spaces between."""
 
     name: str
     flow: str
@@ -112,6 +115,23 @@ class Summary(NamedTuple):
     stopped: float | None
     error: str | None
     state: str | None
+    paused: float | None = None
+    parked: str | None = None
+
+
+class Wanted(NamedTuple):
+    """Which executions to list: by status, that began at `since` or later, at most `limit`; by the state that the root
+    of a running one is in, by flow; `paused`: only those that are paused (True), or that are not (False)."""
+
+    status: str | None = None
+    since: float = 0.0
+    limit: int = 100
+    state: str | None = None
+    flow: str | None = None
+    paused: bool | None = None
+
+
+EVERYTHING: Final = Wanted()
 
 
 class Store(Protocol):
@@ -130,6 +150,9 @@ class Store(Protocol):
     def transaction(self) -> AbstractContextManager[Connection]:
         """Everything inside is committed together at its end, or not at all when it raises. One inside another is a
         savepoint: when it raises, only what it wrote is undone."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection to read from, in the transaction that is open if one is. Whoever writes is not held up."""
 
     def aside(self, *, reading: bool = False) -> AbstractContextManager[Connection]:
         """A transaction that has nothing to do with any other one, from any thread. `reading`: it writes nothing, and
@@ -194,8 +217,11 @@ class Store(Protocol):
     def history(self, name: str) -> list[HistoryEvent]:
         """Every history event, oldest first. Raises ExecutionNotFound."""
 
-    def list(self, *, status: str | None = None, since: float = 0.0, limit: int = 100) -> Sequence[Summary]:
+    def list(self, wanted: Wanted = EVERYTHING) -> Sequence[Summary]:
         """Executions, the youngest first."""
+
+    def announce(self) -> None:
+        """Have those that listen look at what the transaction that is open has written."""
 
     def changed(self) -> bool:
         """Whether somebody else may have written since the last call; cheap enough to be asked a hundred times a

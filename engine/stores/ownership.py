@@ -10,8 +10,12 @@ import fcntl
 import os
 import threading
 from pathlib import Path
+from typing import Final
 
 from engine.errors import StoreUnavailable
+
+OWNER_BITS: Final = 52
+"""Ids of owners are drawn at random: two never meet."""
 
 _guard = threading.Lock()
 _held: set[tuple[str, int]] = set()

@@ -31,20 +31,20 @@ from engine.stores import (
     Signal,
     Start,
     Stored,
-    Summary,
     Written,
     rows,
 )
+from engine.stores.listing import summaries
+from engine.stores.ownership import OWNER_BITS
 from engine.stores.postgres_arrays import float8s, int8s, texts
 from engine.stores.postgres_batches import change_columns, distinct, late_ones, narrow, start_columns
-from engine.stores.postgres_connection import connect, explained, shown, transaction
+from engine.stores.postgres_connection import StepConnection, connect, explained, shown, transaction
 from engine.stores.postgres_doubt import Doubt
 from engine.stores.postgres_listener import NOTIFY, Listener
 from engine.stores.postgres_schema import migrate
 from engine.stores.sql import statements
 from engine.values import JSON, dump, equal
 
-OWNER_BITS: Final = 52
 STRAYS_BEATS: Final = 30
 POLL_SECONDS: Final = 0.5
 
@@ -127,6 +127,11 @@ class PostgresStore:
                     self._doubt.clear()
 
     @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with explained(self.url):
+            yield StepConnection(self._db())
+
+    @contextmanager
     def aside(self, *, reading: bool = False) -> Iterator[Connection]:
         """See Store."""
         with explained(self.url):
@@ -175,7 +180,7 @@ class PostgresStore:
             self._run("bury", (int8s(gone),))
             freed = self._run("free", (int8s(gone),)).rowcount
             if freed:
-                self._notify()
+                self.announce()
         return freed
 
     def _owned(self) -> int:
@@ -206,7 +211,7 @@ class PostgresStore:
             pairs = zip(starts, begun, strict=True)
             self._write_frames([(found.key, start.decision) for start, found in pairs if found.key is not None])
             if any(not start.owned for start in starts):
-                self._notify()
+                self.announce()
             self._doubt.note(self.owner, starts, ())
         return begun
 
@@ -245,7 +250,7 @@ class PostgresStore:
             self._write_frames([(redrive.key, redrive.decision)])
             for key, first, events in rows.history_rows([(redrive.key, redrive.decision)]):
                 self._run("append_history", (key, first, events))
-            self._notify()
+            self.announce()
 
     def write(self, starts: Sequence[Start], changes: Sequence[Change]) -> Written:
         if not starts:
@@ -330,7 +335,7 @@ class PostgresStore:
         with self.transaction():
             for name, text in sorted((name, rows.encode(event)) for name, event in messages):  # one order of locks
                 self._run("tell", (text, name, name))
-            self._notify()
+            self.announce()
 
     def signals(self) -> Sequence[Signal]:
         if self.owner is None:
@@ -367,16 +372,11 @@ class PostgresStore:
         key, _, _ = self._find(name)
         return rows.history(text for (text,) in self._read("load_history", (key,)))
 
-    def list(self, *, status: str | None = None, since: float = 0.0, limit: int = 100) -> Sequence[Summary]:
-        if status is None:
-            found = self._read("list", (since, limit))
-        else:
-            found = self._read("list_by_status", (status, since, limit))
-        return [Summary(*row)._replace(error=rows.decoded_error(row[5])) for row in found]
+    list = summaries
 
     # -- news ------------------------------------------------------------------------------------------------------
 
-    def _notify(self) -> None:
+    def announce(self) -> None:
         with explained(self.url):
             self._db().execute(NOTIFY)
 

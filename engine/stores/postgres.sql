@@ -33,16 +33,18 @@ SELECT name, input FROM executions WHERE name = ANY(%b);
 -- name: commit
 -- IS NOT DISTINCT FROM keeps the planner from reading everything that the owner has: rows are found by their keys.
 WITH given AS (
-    SELECT * FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
+    SELECT * FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
         AS g (id, version, kept, wakes_at, status, state, events, sequence, runs, stopped_at, error, cause, frame, output,
-            first_id, history)
+            parked, first_id, history)
 ), changed AS (
     UPDATE executions e SET version = e.version + 1, status = g.status, events = g.events, sequence = g.sequence,
         runs = g.runs, stopped_at = g.stopped_at, error = g.error, cause = g.cause, output = g.output,
         state = CASE WHEN g.status = 'RUNNING' THEN coalesce(g.state, e.state) END,
         frame = CASE WHEN g.status <> 'SUCCEEDED' THEN coalesce(g.frame, e.frame) END,
         owner = CASE WHEN g.kept = 1 THEN e.owner END,
-        wakes_at = CASE WHEN g.kept = 1 THEN e.wakes_at WHEN g.status <> 'RUNNING' THEN NULL
+        parked = g.parked,
+        paused_at = CASE WHEN g.status = 'RUNNING' THEN e.paused_at END,
+        wakes_at = CASE WHEN g.kept = 1 THEN e.wakes_at WHEN g.status <> 'RUNNING' OR e.paused_at IS NOT NULL THEN NULL
             WHEN e.wakes_at = 0 THEN 0 ELSE g.wakes_at END
     FROM given g WHERE e.id = g.id AND e.version = g.version AND e.owner IS NOT DISTINCT FROM %s
     RETURNING e.id, g.first_id, g.history
@@ -100,7 +102,7 @@ SELECT FROM owners WHERE id = %s FOR KEY SHARE;
 DELETE FROM owners WHERE id = ANY(%b);
 
 -- name: free
-UPDATE executions SET owner = NULL, wakes_at = 0, version = version + 1 WHERE owner = ANY(%b);
+UPDATE executions SET owner = NULL, wakes_at = CASE WHEN paused_at IS NULL THEN 0 END, version = version + 1 WHERE owner = ANY(%b);
 
 -- name: strays
 SELECT DISTINCT owner FROM executions e
@@ -110,12 +112,12 @@ WHERE owner IS NOT NULL AND NOT EXISTS (SELECT FROM owners o WHERE o.id = e.owne
 DELETE FROM signals s USING executions e WHERE e.id = s.execution AND e.status <> 'RUNNING';
 
 -- name: claim
-UPDATE executions e SET owner = %s, wakes_at = NULL, version = e.version + 1, runs = e.runs + 1
+UPDATE executions e SET owner = %s, wakes_at = NULL, parked = NULL, version = e.version + 1, runs = e.runs + 1
 FROM (SELECT id FROM executions WHERE owner IS NULL AND wakes_at <= %s ORDER BY wakes_at LIMIT %s FOR UPDATE SKIP LOCKED) d
 WHERE e.id = d.id RETURNING e.id;
 
 -- name: take
-UPDATE executions SET owner = %s, wakes_at = NULL, version = version + 1, runs = runs + 1 WHERE id = %s;
+UPDATE executions SET owner = %s, wakes_at = NULL, parked = NULL, version = version + 1, runs = runs + 1 WHERE id = %s;
 
 -- name: any_due
 SELECT FROM executions WHERE owner IS NULL AND wakes_at <= %s LIMIT 1;
@@ -144,18 +146,10 @@ SELECT events FROM history WHERE execution = %s ORDER BY first_id;
 WITH told AS (
     INSERT INTO signals (execution, event) SELECT id, %s FROM executions WHERE name = %s AND status = 'RUNNING'
 )
-UPDATE executions SET wakes_at = 0 WHERE name = %s AND status = 'RUNNING';
+UPDATE executions SET wakes_at = CASE WHEN owner IS NOT NULL OR paused_at IS NULL THEN 0 END WHERE name = %s AND status = 'RUNNING';
 
 -- name: signals
 SELECT s.id, s.execution, s.event FROM signals s JOIN executions e ON e.id = s.execution WHERE e.owner = %s ORDER BY s.id;
-
--- name: list
-SELECT name, flow, status, started_at, stopped_at, error, state FROM executions
-WHERE started_at >= %s ORDER BY started_at DESC, name LIMIT %s;
-
--- name: list_by_status
-SELECT name, flow, status, started_at, stopped_at, error, state FROM executions
-WHERE status = %s AND started_at >= %s ORDER BY started_at DESC, name LIMIT %s;
 
 -- name: count
 SELECT status, count(*) FROM executions GROUP BY status;

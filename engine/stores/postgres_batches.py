@@ -18,7 +18,7 @@ START: Final[Columns] = (
 """The types of the columns of the statement `start`."""
 CHANGE: Final[Columns] = (
     *(int8s, int8s, int8s, float8s, texts, texts, int8s, int8s, int8s, float8s, texts, texts),
-    *(texts, texts, int8s, texts),
+    *(texts, texts, texts, int8s, texts),
 )
 """Those of `commit`."""
 
@@ -62,6 +62,7 @@ def _change_row(change: Change) -> tuple[Any, ...]:
         rows.optional(execution.cause),
         frame,
         rows.encode(execution.output) if execution.status == SUCCEEDED else None,
+        change.parked,
         history[0][0] if history else 0,
         rows.encode(history) if history else None,
     )

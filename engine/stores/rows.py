@@ -57,7 +57,7 @@ def advance_row(change: Change, owner: int) -> tuple[Any, ...]:
 
 def park_row(change: Change, owner: int) -> tuple[Any, ...]:
     """The values of the statement `park`: the execution goes on later."""
-    return (change.wakes, *advance_row(change, owner))
+    return (change.wakes, change.parked, *advance_row(change, owner))
 
 
 def finish_row(change: Change, owner: int) -> tuple[Any, ...]:

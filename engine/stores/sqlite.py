@@ -29,18 +29,15 @@ from engine.stores import (
     Signal,
     Start,
     Stored,
-    Summary,
     Written,
     rows,
 )
-from engine.stores.ownership import Locks
+from engine.stores.listing import summaries
+from engine.stores.ownership import OWNER_BITS, Locks
 from engine.stores.sql import statements
 from engine.stores.sqlite_connection import Transactions, connect, explained
 from engine.stores.sqlite_schema import migrate
 from engine.values import JSON, dump, equal
-
-OWNER_BITS = 52
-"""Ids of owners are drawn at random: two never meet."""
 
 
 class SqliteStore:
@@ -99,11 +96,17 @@ class SqliteStore:
                 self._put.clear()
 
     @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """See Store."""
+        with self._lock, explained(self.url), self._transactions.begin("DEFERRED") as db:
+            yield db
+
+    @contextmanager
     def aside(self, *, reading: bool = False) -> Iterator[Connection]:
         """See Store. A database in memory has no second connection: there it waits for its turn."""
         if self.path is None:
-            with self.transaction() as db:
-                yield db
+            with self._lock if reading else self.transaction():
+                yield self.connection
             return
         with explained(self.url):
             try:
@@ -335,12 +338,10 @@ class SqliteStore:
         key, _, _ = self._find(name)
         return rows.history(text for (text,) in self._read("load_history", (key,)))
 
-    def list(self, *, status: str | None = None, since: float = 0.0, limit: int = 100) -> Sequence[Summary]:
-        if status is None:
-            found = self._read("list", (since, limit))
-        else:
-            found = self._read("list_by_status", (status, since, limit))
-        return [Summary(*row)._replace(error=rows.decoded_error(row[5])) for row in found]
+    list = summaries
+
+    def announce(self) -> None:
+        self._data_version = -1  # others see for themselves
 
     def changed(self) -> bool:
         before, self._data_version = self._data_version, self.connection.execute("PRAGMA data_version").fetchone()[0]

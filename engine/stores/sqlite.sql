@@ -18,12 +18,12 @@ UPDATE executions SET version = version + 1, state = ifnull(?, state), events = 
 WHERE id = ? AND version = ? AND owner = ?;
 
 -- name: park
-UPDATE executions SET owner = NULL, wakes_at = CASE wakes_at WHEN 0 THEN 0 ELSE ? END, version = version + 1, state = ifnull(?, state), events = ?,
-    sequence = ?, runs = ?, frame = ifnull(?, frame)
+UPDATE executions SET owner = NULL, wakes_at = CASE WHEN paused_at IS NOT NULL THEN NULL WHEN wakes_at = 0 THEN 0 ELSE ? END,
+    parked = ?, version = version + 1, state = ifnull(?, state), events = ?, sequence = ?, runs = ?, frame = ifnull(?, frame)
 WHERE id = ? AND version = ? AND owner = ?;
 
 -- name: finish
-UPDATE executions SET owner = NULL, wakes_at = NULL, version = version + 1, state = NULL,
+UPDATE executions SET owner = NULL, wakes_at = NULL, paused_at = NULL, version = version + 1, state = NULL,
     frame = CASE WHEN ? THEN ifnull(?, frame) END, status = ?,
     stopped_at = ?, error = ?, cause = ?, output = ?, events = ?, sequence = ?, runs = ?
 WHERE id = ? AND version = ? AND owner = ?;
@@ -64,7 +64,7 @@ SELECT lease_until, process FROM owners WHERE id = ?;
 DELETE FROM owners WHERE id = ?;
 
 -- name: free
-UPDATE executions SET owner = NULL, wakes_at = 0, version = version + 1 WHERE owner = ?;
+UPDATE executions SET owner = NULL, wakes_at = CASE WHEN paused_at IS NULL THEN 0 END, version = version + 1 WHERE owner = ?;
 
 -- name: strays
 SELECT DISTINCT owner FROM executions WHERE owner IS NOT NULL AND owner NOT IN (SELECT id FROM owners);
@@ -76,7 +76,7 @@ SELECT 1 FROM signals s JOIN executions e ON e.id = s.execution WHERE e.status <
 DELETE FROM signals WHERE execution IN (SELECT id FROM executions WHERE status <> 'RUNNING');
 
 -- name: claim
-UPDATE executions SET owner = ?1, wakes_at = NULL, version = version + 1, runs = runs + 1
+UPDATE executions SET owner = ?1, wakes_at = NULL, parked = NULL, version = version + 1, runs = runs + 1
 WHERE id IN (SELECT id FROM executions WHERE owner IS NULL AND wakes_at <= ?2 ORDER BY wakes_at LIMIT ?3)
 RETURNING id;
 
@@ -84,7 +84,7 @@ RETURNING id;
 SELECT 1 FROM executions WHERE owner IS NULL AND wakes_at <= ? LIMIT 1;
 
 -- name: take
-UPDATE executions SET owner = ?, wakes_at = NULL, version = version + 1, runs = runs + 1 WHERE id = ?;
+UPDATE executions SET owner = ?, wakes_at = NULL, parked = NULL, version = version + 1, runs = runs + 1 WHERE id = ?;
 
 -- name: next_due
 SELECT min(wakes_at) FROM executions WHERE owner IS NULL AND wakes_at IS NOT NULL;
@@ -107,18 +107,10 @@ SELECT events FROM history WHERE execution = ? ORDER BY first_id;
 INSERT INTO signals (execution, event) SELECT id, ? FROM executions WHERE name = ? AND status = 'RUNNING';
 
 -- name: wake_running
-UPDATE executions SET wakes_at = 0 WHERE name = ? AND status = 'RUNNING';
+UPDATE executions SET wakes_at = CASE WHEN owner IS NOT NULL OR paused_at IS NULL THEN 0 END WHERE name = ? AND status = 'RUNNING';
 
 -- name: signals
 SELECT id, execution, event FROM signals WHERE execution IN (SELECT id FROM executions WHERE owner = ?) ORDER BY id;
-
--- name: list
-SELECT name, flow, status, started_at, stopped_at, error, state FROM executions
-WHERE started_at >= ? ORDER BY started_at DESC, name LIMIT ?;
-
--- name: list_by_status
-SELECT name, flow, status, started_at, stopped_at, error, state FROM executions
-WHERE status = ? AND started_at >= ? ORDER BY started_at DESC, name LIMIT ?;
 
 -- name: count
 SELECT status, count(*) FROM executions GROUP BY status;

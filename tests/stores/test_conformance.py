@@ -15,7 +15,7 @@ from engine.core.events import Decision, ExecutionRedriven, ExecutionStarted, Ex
 from engine.core.execution import Execution
 from engine.errors import Conflict, ExecutionBusy, ExecutionNotFound, LeaseLost
 from engine.step import Connection
-from engine.stores import KEEP, Change, Redrive, Start, Store, Stored, open_store
+from engine.stores import KEEP, Change, Redrive, Start, Store, Stored, Wanted, open_store
 from engine.values import JSON, content_hash, dump
 
 NOW = 1_767_225_600.0
@@ -215,10 +215,10 @@ def test_lists_are_filtered_and_the_youngest_comes_first(url: str) -> None:
         a = store.load("a")
         store.commit([Change(a.key, 1, decide(MACHINE, a.execution, ExecutionStopped(NOW + 9, "Err", "why")))])
         assert [found.name for found in store.list()] == ["c", "b", "a"]
-        assert [found.name for found in store.list(status="RUNNING", since=NOW + 2)] == ["c"]
-        (ended,) = store.list(status="ABORTED")
+        assert [found.name for found in store.list(Wanted("RUNNING", NOW + 2))] == ["c"]
+        (ended,) = store.list(Wanted("ABORTED"))
         assert (ended.error, ended.state, ended.stopped) == ("Err", None, NOW + 9)
-        assert [found.state for found in store.list(limit=1)] == ["A"]
+        assert [found.state for found in store.list(Wanted(limit=1))] == ["A"]
 
 
 def test_what_has_ended_is_reopened_once_with_its_frames_and_another_definition(url: str) -> None:

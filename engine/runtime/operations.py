@@ -1,0 +1,110 @@
+"""What operators do to the executions of a store, from any process: redrive, pause, unpause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from engine.errors import ExecutionPaused, InvalidInput
+from engine.query import UNSET
+from engine.runtime.context import EngineHost
+from engine.runtime.machines import Definition, Machines
+from engine.runtime.redriving import redriven
+from engine.runtime.simulate import Outcome
+from engine.stores import Redrive, Store, pausing
+from engine.values import JSON
+
+
+class PausedStep(NamedTuple):
+    """A pattern of steps that are not called, since when (seconds since the epoch), why, and how many executions are
+    parked there."""
+
+    pattern: str
+    since: float
+    reason: str | None
+    parked: int
+
+
+class Operations:
+    """The part of `Engine` for operators."""
+
+    host: EngineHost
+    machines: Machines
+    _store: Store
+
+    def redrive(
+        self,
+        name: str,
+        *,
+        flow: Definition | None = None,
+        input: JSON = UNSET,
+        patch: JSON = UNSET,
+        at: str | None = None,
+    ) -> Outcome:
+        """Let an execution that did not succeed go on where it failed, and return at once; `resume` or a worker
+        runs it. What had succeeded is not run again; retries and time-outs begin anew.
+
+        `flow`: a newer definition, which must have the unfinished states in the same place. `input` replaces the input
+        of the state that failed, `patch` changes it (a JSON Merge Patch); with more than one unfinished state, `at`
+        names the state, or its path. Such a state gets a new idempotency key; others keep theirs.
+
+        Raises ExecutionNotFound, NotRedrivable, InvalidInput, Conflict, and as `start` for `flow`.
+        """
+        stored = self._store.load(name)
+        machine = self.machines.of(stored.definition) if flow is None else self.machines.ready(flow)
+        now = self.host.clock.now()
+        decision = redriven(machine, stored.execution, now, input=input, patch=patch, at=at)
+        digest = stored.definition
+        with self._store.transaction():
+            if flow is not None:
+                digest = self.machines.digest(machine)
+                self._store.put_definition(digest, machine.source, machine.file)
+            self._store.reopen(Redrive(stored.key, stored.version, decision, digest))
+        execution = decision.apply()
+        found = self._store.history(name)
+        return Outcome(execution, lambda: found)
+
+    def pause(self, name: str) -> bool:
+        """Have nobody run an execution until it is unpaused. Calls that are out are waited for, and nothing more is
+        called; timers that come due meanwhile are heeded afterwards. Durable, and from any process.
+
+        False when it was paused before. Raises ExecutionNotFound, ExecutionEnded.
+        """
+        return pausing.pause(self._store, name, self.host.clock.now())
+
+    def unpause(self, name: str) -> bool:
+        """Let a paused execution go on at once. False when it was not paused. Raises ExecutionNotFound,
+        ExecutionEnded."""
+        return pausing.unpause(self._store, name)
+
+    def pause_step(self, pattern: str, *, reason: str | None = None) -> None:
+        """Have the steps of that name or pattern (`taxi.*`) not be called, by any process, from a second on. Executions
+        that would call one park before it; the call's time-outs stand still. Raises InvalidInput."""
+        _check_pattern(pattern)
+        pausing.pause_step(self._store, pattern, self.host.clock.now(), reason)
+        self.host.pauses.forget()
+
+    def unpause_step(self, pattern: str, *, rate: float | None = None) -> int:
+        """Have them called again. Executions that are parked there go on at `rate` a second, or all at once. Answers
+        how many they are. Raises InvalidInput when that pattern is not paused."""
+        released = pausing.unpause_step(self._store, pattern, self.host.clock.now(), rate)
+        self.host.pauses.forget()
+        if released is None:
+            known = ", ".join(found.pattern for found in pausing.pauses(self._store))
+            raise InvalidInput(f"{pattern!r} is not paused; " + (f"paused are: {known}" if known else "nothing is"))
+        return released
+
+    def paused_steps(self) -> Sequence[PausedStep]:
+        """The steps that are paused."""
+        found = pausing.pauses(self._store)
+        return [PausedStep(*pause, pausing.parked_at(self._store, pause.pattern)) for pause in found]
+
+    def _check_not_paused(self, name: str) -> None:
+        """Raises ExecutionPaused, ExecutionNotFound."""
+        if pausing.paused_since(self._store, name) is not None:
+            raise ExecutionPaused(f"execution {name!r} is paused; let it go on with: engine unpause {name}")
+
+
+def _check_pattern(pattern: str) -> None:
+    if not 0 < len(pattern) <= 200 or not pattern.isprintable() or " " in pattern:
+        raise InvalidInput(f"{pattern!r} is no name of a step, and no pattern such as taxi.*")

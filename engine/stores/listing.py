@@ -1,0 +1,38 @@
+"""Lists of executions: only small columns are read, along an index, and no more rows than are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from engine.core.execution import RUNNING
+from engine.stores import EVERYTHING, Store, Summary, Wanted, rows
+
+COLUMNS: Final = "name, flow, status, started_at, stopped_at, error, state, paused_at, parked"
+
+
+def summaries(store: Store, wanted: Wanted = EVERYTHING) -> Sequence[Summary]:
+    """The executions that are wanted, the youngest first."""
+    sql, parameters = query(wanted)
+    with store.reading() as db:
+        found = db.execute(sql, parameters).fetchall()
+    return [Summary(*row)._replace(error=rows.decoded_error(row[5])) for row in found]
+
+
+def query(wanted: Wanted) -> tuple[str, list[Any]]:
+    """The statement and its parameters. Each part of it fits an index (see the migrations)."""
+    parts = ["started_at >= ?"]
+    parameters: list[Any] = [wanted.since]
+    for part, value in (("status = ?", wanted.status), ("state = ?", wanted.state), ("flow = ?", wanted.flow)):
+        if value is not None:
+            parts.append(part)
+            parameters.append(rows.plain(value))
+    if wanted.state is not None and wanted.status in (None, RUNNING):
+        parts.append("state IS NOT NULL")
+    if wanted.paused is not None:
+        parts.append(f"paused_at IS {'NOT ' if wanted.paused else ''}NULL")
+    where = " AND ".join(parts)
+    return f"SELECT {COLUMNS} FROM executions WHERE {where} ORDER BY started_at DESC, name LIMIT ?", [
+        *parameters,
+        wanted.limit,
+    ]

@@ -1,0 +1,37 @@
+-- Statements that both databases understand, for what is not done often. Parameters are `?`, as in steps.
+
+-- name: pause
+-- 0 of an owned one: a signal has come.
+UPDATE executions SET paused_at = ?, wakes_at = CASE WHEN owner IS NULL THEN NULL ELSE 0 END
+WHERE name = ? AND status = 'RUNNING' AND paused_at IS NULL;
+
+-- name: tell_owner
+INSERT INTO signals (execution, event) SELECT id, ? FROM executions WHERE name = ? AND owner IS NOT NULL;
+
+-- name: unpause
+UPDATE executions SET paused_at = NULL, wakes_at = 0 WHERE name = ? AND paused_at IS NOT NULL;
+
+-- name: untell_owner
+DELETE FROM signals WHERE event = ? AND execution = (SELECT id FROM executions WHERE name = ?);
+
+-- name: status_of
+SELECT status, paused_at FROM executions WHERE name = ?;
+
+-- name: pauses
+SELECT pattern, since, reason FROM pauses ORDER BY pattern;
+
+-- name: pause_step
+INSERT INTO pauses (pattern, since, reason) VALUES (?, ?, ?) ON CONFLICT (pattern) DO UPDATE SET reason = excluded.reason;
+
+-- name: unpause_step
+DELETE FROM pauses WHERE pattern = ?;
+
+-- name: parked
+SELECT id, parked FROM executions WHERE parked IS NOT NULL AND id > ? ORDER BY id LIMIT ?;
+
+-- name: release_stray
+UPDATE executions SET wakes_at = ? WHERE id = ? AND parked IS NOT NULL AND wakes_at IS NULL AND owner IS NULL AND paused_at IS NULL;
+
+-- name: release
+UPDATE executions SET wakes_at = CASE WHEN wakes_at < ? THEN wakes_at ELSE ? END
+WHERE id = ? AND parked IS NOT NULL AND owner IS NULL AND paused_at IS NULL;
