@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check generate bench clean help
+.PHONY: demo test soak check generate bench clean help
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -16,6 +16,9 @@ demo: $(BIN)/engine  ## run the booking of flows/examples/booking.json against t
 
 test: $(VENV)/dev    ## run all tests
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
+
+soak: $(VENV)/dev    ## book 10,000 rides while processes are killed and the taxi company fails; ask every invariant
+	$(BIN)/python -m tests.soak $(SOAK)
 
 check: $(VENV)/dev   ## format, lint, types, generated files
 	$(BIN)/ruff format --check .

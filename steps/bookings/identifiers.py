@@ -18,13 +18,13 @@ def booking_id(name: str, key: str, moment: datetime) -> str:
         return name
     digest = hashlib.sha256(f"booking-id\x1f{name}\x1f{key}".encode()).digest()
     number = (int(moment.timestamp() * 1000) << 80) | int.from_bytes(digest[:10], "big")
-    return "bkg_" + _base32(number, 26)
+    return "bkg_" + base32(number, 26)
 
 
 def reference(of: str, attempt: int = 0) -> str:
     """Six characters for people; `attempt` gives the next candidate when one is taken by an open booking."""
     digest = hashlib.sha256(f"reference\x1f{of}\x1f{attempt}".encode()).digest()
-    return _base32(int.from_bytes(digest[:4], "big") & 0x3FFFFFFF, 6)
+    return base32(int.from_bytes(digest[:4], "big") & 0x3FFFFFFF, 6)
 
 
 def member_ref(member_id: str, key: str) -> str:
@@ -60,5 +60,6 @@ def create_key(of: str, generation: int) -> str:
     return f"{of}:create:{generation}"
 
 
-def _base32(number: int, length: int) -> str:
+def base32(number: int, length: int) -> str:
+    """A number in Crockford's base 32, with so many characters."""
     return "".join(CROCKFORD[(number >> 5 * place) & 31] for place in reversed(range(length)))
