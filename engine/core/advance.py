@@ -35,7 +35,7 @@ from engine.core.execution import (
 from engine.core.matching import RUNTIME, TIMEOUT, find_catcher, find_retrier, retry_delay
 from engine.core.scope import StateScope
 from engine.core.task_events import scheduled
-from engine.core.working import Working
+from engine.core.working import HistoryFull, Working
 from engine.errors import ExecutionFailure, TransitionLimitExceeded
 from engine.machine import State, StateMachine
 from engine.outcomes import Call, Done, Failed, Fork, Goto, Resource, Sleep, Stages
@@ -45,6 +45,12 @@ from engine.values import JSON, MAX_VARIABLES_BYTES, exceeds
 
 MAX_EVENTS: Final = 3_000_000
 """Most events one frame may write without a pause. Reached only without a history limit: it is the last fuse."""
+
+
+def _set_variables(frame: Frame, state: State, assigned: dict[str, JSON]) -> None:
+    frame.variables = {**frame.variables, **assigned}
+    if exceeds(assigned) or exceeds(frame.variables, MAX_VARIABLES_BYTES):
+        raise forks.too_large(state)
 
 
 class Advance(Working):
@@ -81,12 +87,15 @@ class Advance(Working):
                 entered = self.record(frame, state.entered, None)
             else:
                 # As `record`, spelled out: this runs for every state.
-                execution.events = entered = execution.events + 1
+                entered = execution.events + 1
+                if entered >= execution.history_limit:
+                    raise HistoryFull
+                execution.events = entered
                 details = {"name": state.name, "input": frame.input}
                 history.append((entered, frame.last, time, state.entered, details))
                 frame.last = entered
-            if entered > execution.history_limit:
-                self.overflow(frame)
+            if frame.apart is not None and entered >= execution.history_limit:
+                self.fail(frame, RUNTIME, self.overfull)
                 return
             if entered > fuse:
                 raise TransitionLimitExceeded(
@@ -153,9 +162,7 @@ class Advance(Working):
                     raise forks.too_large(state)
             if stages.assign is not None:
                 assigned = stages.assign(data, result, scope)
-                frame.variables = {**frame.variables, **assigned}
-                if exceeds(assigned) or exceeds(frame.variables, MAX_VARIABLES_BYTES):
-                    raise forks.too_large(state)
+                _set_variables(frame, state, assigned)
         details = {"name": state.name, "output": output}
         if assigned is not None:
             details["assignedVariables"] = assigned
@@ -164,7 +171,10 @@ class Advance(Working):
         else:
             # As `record`, spelled out: this runs for every state.
             execution = self.execution
-            execution.events = number = execution.events + 1
+            number = execution.events + 1
+            if number >= execution.history_limit:
+                raise HistoryFull
+            execution.events = number
             self.history.append((number, frame.last, self.time, state.exited, details))
             frame.last = number
         if frame.wait is not None:
@@ -317,16 +327,17 @@ class Advance(Working):
         self.ready.append(frame)
         return None
 
-    def overflow(self, frame: Frame) -> None:
-        """The history is full: the execution ends, as on AWS; of a child execution, the child."""
-        limit = self.execution.history_limit
-        cause = f"The execution reached the maximum number of history events ({limit})."
-        if frame.apart is not None:
-            self.fail(frame, RUNTIME, cause)
-            return
+    @property
+    def overfull(self) -> str:
+        """The cause of the failure of an execution with a full history."""
+        return f"The execution reached the maximum number of history events ({self.execution.history_limit})."
+
+    def overflow(self) -> None:
+        """The history is full: the execution ends, with the last event there is room for. Nothing more is begun."""
         root = self.open(ROOT)
-        root.last = frame.last
-        self.end(root, FAILED, "ExecutionFailed", error=RUNTIME, cause=cause)
+        root.last = self.execution.events
+        self.commands.clear()
+        self.end(root, FAILED, "ExecutionFailed", error=RUNTIME, cause=self.overfull)
 
     def end(
         self,

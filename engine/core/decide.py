@@ -29,6 +29,7 @@ from engine.core.events import (
 from engine.core.execution import ABORTED, CHILDREN, RETRY, ROOT, RUNNING, TASK, TIMED_OUT, TIMER, Execution, Frame
 from engine.core.matching import TIMEOUT
 from engine.core.redrive import redrive
+from engine.core.working import HistoryFull
 from engine.machine import StateMachine
 from engine.outcomes import Resource
 from engine.states.map_reader import READER_FAILED
@@ -57,11 +58,12 @@ def handle(run: Advance, event: Event) -> None:
     """
     if run.execution.status == RUNNING or type(event) is ExecutionRedriven:
         run.time = event.time
-        HANDLERS[type(event)](run, event)
-        if run.ready:
-            run.drain()
-        if run.execution.events > run.execution.history_limit and run.execution.status == RUNNING:
-            run.overflow(_root(run))
+        try:
+            HANDLERS[type(event)](run, event)
+            if run.ready:
+                run.drain()
+        except HistoryFull:
+            run.overflow()
 
 
 def _start(run: Advance, event: ExecutionStarted) -> None:
@@ -97,7 +99,10 @@ def _resume(run: Advance, event: ExecutionResumed) -> None:
 def _deadline(run: Advance, event: DeadlineReached) -> None:
     deadline = run.execution.deadline
     if deadline is not None and event.time >= deadline:
-        run.end(_root(run), TIMED_OUT, "ExecutionTimedOut")
+        root = _root(run)
+        root.last = 0  # as on AWS: nothing in the flow led to it
+        run.end(root, TIMED_OUT, "ExecutionTimedOut", error=TIMEOUT)
+        run.execution.error = None  # only the history names it
 
 
 def _stop(run: Advance, event: ExecutionStopped) -> None:
@@ -248,8 +253,6 @@ def _timers(run: Advance, event: TimersFired) -> None:
         if frame is not None:
             _wake(run, frame)
             run.drain()
-        if run.execution.events > run.execution.history_limit:
-            return
 
 
 def _due(run: Advance, token: str) -> Frame | None:

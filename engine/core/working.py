@@ -9,6 +9,10 @@ from engine.machine import StateMachine
 from engine.values import JSON
 
 
+class HistoryFull(Exception):
+    """The next event would be the last one that the history has room for: that is kept for the end (AWS)."""
+
+
 class Working:
     """Reads come from the execution or from what has changed since; writes go to copies only."""
 
@@ -49,7 +53,10 @@ class Working:
             child.events = frame.last = child.events + 1
             return frame.last
         execution = self.execution
-        execution.events = number = execution.events + 1
+        number = execution.events + 1
+        if number >= execution.history_limit and not kind.startswith("Execution"):
+            raise HistoryFull
+        execution.events = number
         self.history.append((number, frame.last, self.time, kind, details))
         frame.last = number
         return number

@@ -74,6 +74,9 @@ def test_a_history_that_is_full_ends_the_execution() -> None:
     outcome = simulate(load_flow(circle), {}, history_limit=1000)
     assert (outcome.status, outcome.error) == ("FAILED", "States.Runtime")
     assert outcome.cause == "The execution reached the maximum number of history events (1000)."
+    last = outcome.history[-2:]
+    assert [(event["id"], event["previousEventId"]) for event in last] == [(999, 998), (1000, 999)]
+    assert [event["type"] for event in last] == ["PassStateExited", "ExecutionFailed"]
 
 
 def test_a_flow_without_an_end_and_without_a_limit_blows_the_last_fuse(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +101,18 @@ def test_a_child_execution_that_runs_in_circles_fails_for_its_own_history() -> N
 def test_a_history_that_fills_up_while_children_wait_ends_the_execution() -> None:
     wait = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "End": True}}}
     flow = {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": wait, "End": True}}}
-    outcome = simulate(flow, list(range(20)), history_limit=50)
-    assert (outcome.status, outcome.error) == ("FAILED", "States.Runtime")
+    for limit in range(2, 86):
+        outcome = simulate(flow, list(range(20)), history_limit=limit)
+        assert (outcome.status, outcome.error) == ("FAILED", "States.Runtime")
+        assert (len(outcome.history), outcome.history[-1]["id"]) == (limit, limit)
+
+
+def test_an_execution_that_runs_out_of_time_says_so_in_its_history_only() -> None:
+    wait = {"StartAt": "W", "TimeoutSeconds": 3, "States": {"W": {"Type": "Wait", "Seconds": 9, "End": True}}}
+    outcome = simulate(wait, {})
+    assert (outcome.status, outcome.error, outcome.cause) == ("TIMED_OUT", None, None)
+    assert outcome.history[-1]["previousEventId"] == 0
+    assert outcome.history[-1]["executionTimedOutEventDetails"] == {"error": "States.Timeout"}
 
 
 def test_half_a_surrogate_pair_from_a_text_is_a_named_error() -> None:
