@@ -1,0 +1,157 @@
+"""The sweep picks up what fell by the wayside, and doing it twice changes nothing."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from tests.booking.test_cancel import booking, in_three_hours
+from tests.booking.test_track import plan_of
+from tests.booking.world import BOOKING, ROOT, World, scheduled
+
+NUMBERS = itertools.count(1)
+HOUR = 3600
+
+
+def sweep(here: World) -> Any:
+    """One round."""
+    outcome = here.engine.run(ROOT / "flows/sweep.yaml", {}, name=f"sweep-{next(NUMBERS)}")
+    assert outcome.status == "SUCCEEDED", outcome.cause
+    return outcome.output
+
+
+class Lost(BaseException):
+    """The flow ends here, and nobody takes it up again."""
+
+
+def lose_at(state: str) -> Any:
+    """An observer that breaks a flow off when it enters a state."""
+
+    def watch(events: list[Any]) -> None:
+        if any(kind.endswith("StateEntered") and details["name"] == state for *_, kind, details in events):
+            raise Lost
+
+    return watch
+
+
+def book_until(here: World, state: str) -> None:
+    with pytest.raises(Lost):
+        here.engine.run(ROOT / "flows/booking.yaml", scheduled(), name=BOOKING, observer=lose_at(state))
+
+
+def test_a_round_with_nothing_to_do(world: Any) -> None:
+    here = world()
+    assert sweep(here) == {"freed": {"slots": 0, "keys": 0, "messages": 0}}
+
+
+@pytest.mark.parametrize(
+    ("state", "fault"),
+    [("LoadContext", "F01"), ("BookRide", "F01"), ("RideKnown", "F01"), ("ReconcileRide", "F07"), ("AwaitRide", "F30")],
+)
+def test_a_booking_whose_flow_was_lost_ends_without_a_ride(state: str, fault: str, world: Any) -> None:
+    here = world(fault)
+    book_until(here, state)
+    sweep(here)
+    assert booking(here)["terminal_at"] is None  # its own flow may still be at it
+    here.clock.advance(HOUR)
+    sweep(here)
+    sweep(here)
+    assert (booking(here)["status"], booking(here)["failure_code"]) == ("FAILED", "deadline_exceeded")
+    assert here.events(user_facing=True)[-1] == "failed"
+    assert not any(ride["live"] for ride in here.sim.rides())
+    assert here.rows("SELECT 1 FROM booking_slots") == []
+    assert here.violations() == []
+
+
+def test_a_booking_that_cannot_be_given_up_calls_people_and_is_tried_again(world: Any) -> None:
+    here = world("F30", plan={"faults": [{"op": "cancel*", "times": 1, "fault": "status", "params": {"status": 503}}]})
+    book_until(here, "AwaitRide")
+    here.clock.advance(HOUR)
+    sweep(here)
+    assert (booking(here)["status"], booking(here)["attention"]) == ("COMPENSATING", 1)
+    here.clock.advance(HOUR)
+    sweep(here)
+    assert booking(here)["status"] == "FAILED"
+    assert here.violations() == []
+
+
+@pytest.mark.parametrize(("fault", "status"), [(None, "CANCELLED"), ("F38", "IN_PROGRESS")])
+def test_a_cancellation_whose_flow_was_lost_is_finished(fault: str | None, status: str, world: Any) -> None:
+    here = world(*([fault] if fault else []))
+    here.book(in_three_hours())
+    wish = {"member_id": "mem_demo_prestige", "booking_id": BOOKING, "reason": None, "accept_fee": None}
+    with pytest.raises(Lost):
+        here.engine.run(ROOT / "flows/cancel.yaml", wish, name="lost", observer=lose_at("CancelRide"))
+    assert booking(here)["status"] == "CANCELLATION_PENDING"
+    here.clock.advance(HOUR)
+    sweep(here)
+    sweep(here)
+    assert booking(here)["status"] == status
+    assert here.violations() == []
+
+
+def test_a_ride_that_turns_up_after_all_is_cancelled(world: Any) -> None:
+    here = world("F17", plan={"contract": {"tombstones": False, "dedupes_creates": False}}, TAXI_TOMBSTONES="no")
+    assert here.book(scheduled()).output["status"] == "FAILED"
+    here.sim.set_plan({"contract": {"tombstones": False, "dedupes_creates": False}})
+    late(here)
+    (watch,) = here.rows("SELECT * FROM orphan_watch")
+    assert watch["closed_at"] is None
+    for minutes in (1, 4, 10, 45, 5 * 60, 18 * 60 + 1):
+        here.clock.advance(minutes * 60)
+        sweep(here)
+    (watch,) = here.rows("SELECT * FROM orphan_watch")
+    assert (watch["result"], watch["closed_at"] is not None) == ("CANCELLED", True)
+    assert not any(ride["live"] for ride in here.sim.rides())
+    assert booking(here)["attention"] == 1
+    assert here.sim.calls("findRides") > 0
+    assert here.violations() == []
+
+
+def late(here: World) -> None:
+    """The taxi company makes the ride now that it was asked for long ago."""
+    import httpx
+
+    supplier = here.sim.simulation.supplier
+    quote = next(iter(supplier.quotes.values()))
+    quote_id = quote.quote_id
+    supplier.quotes[quote_id] = type(quote)(
+        quote.quote_id, quote.route, quote.amount_minor, quote.pickup_time, quote.eta_min, quote.airport, 9e9
+    )
+    point = {"point": {"lat": 25.25, "lon": 55.36}}
+    body = {"client_reference": f"{BOOKING}-r1", "quote_id": quote_id, "pickup": point, "dropoff": point}
+    person = {"first_name": "A", "last_name": "B", "phone": "+447700900123"}
+    answer = httpx.post(
+        f"{here.sim.url}/rides", json={**body, "passenger": person}, headers={"Idempotency-Key": "k" * 16}
+    )
+    assert answer.status_code == 201, answer.text
+
+
+def test_a_ride_that_nobody_follows_is_followed(world: Any) -> None:
+    here = world(plan=plan_of({"life": ["DRIVER_ASSIGNED", "DRIVER_EN_ROUTE", "PASSENGER_ON_BOARD", "COMPLETED"]}))
+    here.book(scheduled())
+    for _ in range(5):
+        here.clock.advance(130)
+        sweep(here)
+    assert booking(here)["status"] == "COMPLETED"
+    assert here.rows("SELECT * FROM ride_looks") == []
+    assert here.violations() == []
+
+
+def test_keys_slots_and_messages_that_nobody_needs_are_freed(world: Any) -> None:
+    here = world("F24")
+    here.book(scheduled())
+    now, old, soon = "2026-05-04T08:00:00.000Z", "2026-05-04T06:00:00.000Z", "2026-05-04T09:00:00.000Z"
+    key = "INSERT INTO idempotency_keys (scope, idem_key, fingerprint, state, booking_id, locked_until, created_at,"
+    key += f" expires_at) VALUES ('a', '{{}}', 'f', 'IN_PROGRESS', {{}}, '{{}}', '{now}', '{now}');"
+    keys = [("k1", "NULL", old), ("k2", f"'{BOOKING}'", old), ("k3", "NULL", soon)]
+    message = f"('globaltaxi', 'w1', 'x', 'y', 1, 't', '{old}', '{old}', 'UNMATCHED', '{{}}')"
+    slot = f"(booking_id, member_ref, period, starts_at, ends_at) VALUES ('{BOOKING}', 'm', '2026', '{now}', '{now}')"
+    here.change("".join(key.format(*row) for row in keys))
+    here.change(f"INSERT INTO booking_slots {slot}; INSERT INTO webhook_inbox VALUES {message}")
+    assert sweep(here) == {"freed": {"slots": 1, "keys": 1, "messages": 1}}
+    assert [row["idem_key"] for row in here.rows("SELECT idem_key FROM idempotency_keys ORDER BY 1")] == ["k2", "k3"]
+    assert here.rows("SELECT state FROM webhook_inbox") == [{"state": "IGNORED"}]
+    assert here.violations() == []
