@@ -22,6 +22,9 @@ WHERE b.status IN ('FAILED','REJECTED','CANCELLED');
 SELECT b.booking_id FROM bookings b JOIN ride_attempts a ON a.booking_id = b.booking_id
 WHERE b.status = 'REJECTED' AND a.op = 'CREATE';
 
+-- name: I06 a key that is done has a booking
+SELECT idem_key FROM idempotency_keys WHERE state = 'DONE' AND booking_id IS NULL;
+
 -- name: I07 versions have no holes
 SELECT booking_id FROM booking_transitions GROUP BY booking_id HAVING MAX(version) <> COUNT(*) OR MIN(version) <> 1;
 
@@ -47,7 +50,11 @@ WHERE a.op = 'CREATE' AND a.outcome IN ('IN_FLIGHT','AMBIGUOUS') AND a.resolutio
 SELECT booking_id FROM bookings
 WHERE status IN ('REQUESTED','PENDING_CONFIRMATION','COMPENSATING','CANCELLATION_PENDING') AND attention = 0;
 
+-- name: I14 orphan watches are closed by their deadline and one round of the sweep
+SELECT client_reference FROM orphan_watch WHERE closed_at IS NULL AND deadline_at < ${yesterday};
+
 -- name: I21 a slot is held exactly by the bookings that count for the allowance
 SELECT b.booking_id FROM bookings b LEFT JOIN booking_slots s ON s.booking_id = b.booking_id
-WHERE (b.status IN ('CONFIRMED','DRIVER_ASSIGNED') AND s.booking_id IS NULL)
+WHERE (b.status IN ('CONFIRMED','DRIVER_ASSIGNED','DRIVER_EN_ROUTE','DRIVER_ARRIVED','IN_PROGRESS','COMPLETED','NO_SHOW')
+       AND s.booking_id IS NULL)
    OR (b.status IN ('REJECTED','FAILED') AND s.booking_id IS NOT NULL);

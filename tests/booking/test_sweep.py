@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from steps.simulator.supplier import Order
 from tests.booking.test_cancel import booking, in_three_hours
 from tests.booking.test_track import plan_of
 from tests.booking.world import BOOKING, ROOT, World, scheduled
@@ -112,21 +114,10 @@ def test_a_ride_that_turns_up_after_all_is_cancelled(world: Any) -> None:
 
 def late(here: World) -> None:
     """The taxi company makes the ride now that it was asked for long ago."""
-    import httpx
-
-    supplier = here.sim.simulation.supplier
-    quote = next(iter(supplier.quotes.values()))
-    quote_id = quote.quote_id
-    supplier.quotes[quote_id] = type(quote)(
-        quote.quote_id, quote.route, quote.amount_minor, quote.pickup_time, quote.eta_min, quote.airport, 9e9
-    )
-    point = {"point": {"lat": 25.25, "lon": 55.36}}
-    body = {"client_reference": f"{BOOKING}-r1", "quote_id": quote_id, "pickup": point, "dropoff": point}
-    person = {"first_name": "A", "last_name": "B", "phone": "+447700900123"}
-    answer = httpx.post(
-        f"{here.sim.url}/rides", json={**body, "passenger": person}, headers={"Idempotency-Key": "k" * 16}
-    )
-    assert answer.status_code == 201, answer.text
+    supplier, now = here.sim.simulation.supplier, here.clock.now()
+    name, quote = next(iter(supplier.quotes.items()))
+    supplier.quotes[name] = replace(quote, expires_at=now + 1)
+    supplier.create(Order("late", f"{BOOKING}-r1", name, None, None, {}), now)
 
 
 def test_a_ride_that_nobody_follows_is_followed(world: Any) -> None:

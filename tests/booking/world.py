@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,15 +16,15 @@ import psycopg
 
 from engine import Engine, VirtualClock
 from engine.stores import open_store
+from steps.bookings.moments import stamp
 from steps.simulator import Simulator
 from steps.tables import migrate
+from tests.booking import invariants
 
 ROOT = Path(__file__).parents[2]
 START = "2026-05-04T08:00:00Z"
 BOOKING = "bkg_01HX5ZJ8Q4M6T2V9C3N7R1K5PA"
 
-HERE = Path(__file__).parent
-INVARIANTS = dict(re.findall(r"^-- name: (I\d\d [^\n]+)\n(.+?;)$", (HERE / "invariants.sql").read_text(), re.M | re.S))
 SIM_RIDES = "CREATE TEMP TABLE sim_rides (ride_ref TEXT, booking_id TEXT, client_reference TEXT, live INTEGER)"
 NOT_UNIQUE = (sqlite3.IntegrityError, psycopg.IntegrityError)
 
@@ -128,7 +127,8 @@ class World:
 
     def violations(self) -> list[str]:
         """The invariants that do not hold."""
-        return [name for name, query in INVARIANTS.items() if self.rows(query)]
+        now = stamp(datetime.fromtimestamp(self.clock.now(), UTC))
+        return invariants.violations(self.rows, self.sim, self.log, now)
 
     def close(self) -> None:
         if self._engine is not None:
