@@ -166,6 +166,8 @@ class _Service:
         from engine.service.http.asgi import AsgiApp
         from engine.service.http.service import HttpService
         from engine.service.http.serving import Jobs, Server, run_worker
+        from engine.telemetry.otel import trace_to_collector
+        from engine.telemetry.prometheus import prometheus
 
         stopped = _stop_signals()
         address, port = bound.getsockname()[:2]
@@ -173,6 +175,8 @@ class _Service:
         for hook in self.registry.hooks["serve"]:
             hook(self)
         engine = self.stack.enter_context(Engine(self.store, steps=self.registry, settings=self.settings))
+        prometheus()  # listens from now on
+        trace_to_collector(self.settings)
         worker = Worker(engine, concurrency=concurrency) if workers else None
         verifier = self._verifier()
         service = HttpService(self.api, engine, worker=worker, verifier=verifier, demo=verifier is None)

@@ -13,6 +13,7 @@ from engine.telemetry import Labels, Sample, telemetry
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 HELP: Final = {
+    "http_request_seconds": "How long requests take, by operation and status.",
     "engine_executions": "Executions that have ended here, by flow and status.",
     "engine_step_seconds": "How long calls of steps take, by step and outcome (ok, or the error's name).",
     "engine_lag_seconds": "How long an execution that was due had waited when a worker took it up.",

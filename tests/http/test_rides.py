@@ -18,6 +18,7 @@ Make = Callable[..., Front]
 KEY = "a-key-of-the-client-2"
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 OPS = "bookings:ops"
+MERGE = "application/merge-patch+json"
 
 
 def cancel(service: Front, path: str, body: Any = None, **headers: str) -> Response:
@@ -168,3 +169,36 @@ def test_the_page_for_people_needs_nothing_from_elsewhere(front: Make) -> None:
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "/v1/bookings/{booking_id}/cancellation" in text
     assert not any(word in text for word in ("<script", "http://", "https://", "src=", "mem_demo"))
+
+
+def test_a_booking_is_changed_if_it_is_the_one_that_was_looked_at(front: Make) -> None:
+    service = front()
+    made = service.book()
+    path, tag = made.headers["Location"], made.headers["ETag"]
+
+    def change(body: Any, **headers: str) -> Response:
+        headers.setdefault("content_type", "application/merge-patch+json")
+        return service.ask("PATCH", path, body, idempotency_key=f"key-of-a-change-{len(headers)}", **headers)
+
+    assert change({"child_seats": 1}).json()["code"] == "precondition_required"
+    assert change({"child_seats": 1}, if_match='"v99"').json()["code"] == "version_conflict"
+    assert change({"child_seats": 1}, if_match="v2").json()["code"] == "validation_failed"
+    assert change({"vehicle_class": "MPV"}, if_match=tag).json()["code"] == "validation_failed"
+    assert change({"notes": "x"}, if_match=tag, content_type="application/json").status == 415
+    done = service.ask(
+        "PATCH", path, {"notes": "by the door"}, if_match=tag, idempotency_key=KEY, content_type=MERGE, prefer="wait=20"
+    )
+    assert done.status in (200, 409), done.body
+    if done.status == 200:
+        assert done.headers["ETag"] != tag
+        assert done.json()["amendment"]["status"] == "APPLIED"
+
+
+def test_operations_see_what_is_counted_and_members_do_not(front: Make) -> None:
+    service = front()
+    service.ask("GET", "/healthz", member=None)
+    assert service.ask("GET", "/metrics").status == 403
+    service.ask("GET", "/metrics", scope=OPS)
+    shown = service.ask("GET", "/metrics", scope=OPS)
+    assert 'http_request_seconds_count{operation="metrics",status="200"} 1.0' in shown.body.decode()  # type: ignore[union-attr]
+    assert "outbox_age_seconds" in shown.body.decode()  # type: ignore[union-attr]

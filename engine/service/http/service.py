@@ -32,11 +32,12 @@ from engine.service.http.streams import Failed, Streams
 from engine.service.http.templates import Template, View
 from engine.step import StepError
 from engine.stores import open_store
+from engine.telemetry import telemetry
 from engine.values import JSON
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,128}")
+METRIC: Final = "http_request_seconds"
 EVERYWHERE: Final = {"X-Content-Type-Options": "nosniff"}
-Observer = Callable[[str, int, float], None]
 
 
 class Ask:
@@ -74,8 +75,8 @@ class HttpService:
 
     `document`: the path of the document. `engine`: runs the flows; with `worker`, which runs in this process, what is
     started here runs here, else a worker elsewhere has to. `verifier`: checks bearer tokens. `demo`: whether requests
-    act as the document's demo caller when there is no verifier. `observer(operation, status, seconds)` is told of every
-    answer; `metrics()` answers (content type, bytes); `checks` by name must not be false for the service to be ready.
+    act as the document's demo caller when there is no verifier. `checks` by name must not be false for the service to
+    be ready.
 
     Raises DefinitionError for a document or flow that has mistakes.
     """
@@ -88,8 +89,6 @@ class HttpService:
         worker: Worker | None = None,
         verifier: Verifier | None = None,
         demo: bool = False,
-        observer: Observer | None = None,
-        metrics: Callable[[], tuple[str, bytes]] | None = None,
         checks: Mapping[str, Callable[[], Any]] | None = None,
     ) -> None:
         self.document = OpenApi(document)
@@ -111,8 +110,6 @@ class HttpService:
         self.cursors = Cursors(secret.encode())
         self.answering = Answering(self.catalogue)
         self.public_document = encode(self.document.public())
-        self.observer = observer
-        self.metrics = metrics
         self.checks = {"store": self._store_answers, **(checks or {})}
 
     def close(self) -> None:
@@ -139,9 +136,8 @@ class HttpService:
         response.headers |= {**EVERYWHERE, "X-Request-Id": ask.id}
         if request.method == "HEAD":
             response.body = b""
-        if self.observer is not None:
-            name = ask.operation.id if hasattr(ask, "operation") else "unknown"
-            self.observer(name, response.status, self.clock.now() - began)
+        name = ask.operation.id if hasattr(ask, "operation") else "unknown"
+        telemetry.time(METRIC, self.clock.now() - began, operation=name, status=str(response.status))
         return response
 
     def _refuse(self, refused: Refused, ask: Ask) -> Response:
