@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "show": ("engine.cli.show:show", "Show what an execution did, state by state."),
     "history": ("engine.cli.history:history", "Print the events of an execution."),
     "stop": ("engine.cli.stop:stop", "End an execution as ABORTED."),
+    "prune": ("engine.cli.prune:prune", "Remove executions that ended long ago, with their histories."),
     "store": ("engine.cli.store:store", "Look at a store, or bring its tables up to date."),
 }
 """Command -> where it is, and its first line of help: known here so that `engine --help` imports none of them."""

@@ -19,7 +19,7 @@ from engine.stores import Summary
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def _since(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+def moment_option(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
     """A moment: so long ago (90s, 15m, 1h, 2d, 1w), or a date with or without a time."""
     if value is None:
         return None
@@ -44,7 +44,7 @@ def _since(_: click.Context, __: click.Parameter, value: str | None) -> datetime
 @click.option("--state", metavar="STATE", help="Only running ones that are in this state of their flow.")
 @click.option("--flow", metavar="NAME", help="Only those of this flow.")
 @click.option("--paused", is_flag=True, help="Only those that are paused.")
-@click.option("--since", callback=_since, metavar="1h|DATE", help="Only those that began since then.")
+@click.option("--since", callback=moment_option, metavar="1h|DATE", help="Only those that began since then.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
 @store_option
 @json_option

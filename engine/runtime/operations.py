@@ -1,8 +1,9 @@
-"""What operators do to the executions of a store, from any process: redrive, pause, unpause."""
+"""What operators do to the executions of a store, from any process: redrive, pause, unpause, prune."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from engine.errors import ExecutionPaused, InvalidInput
@@ -11,7 +12,7 @@ from engine.runtime.context import EngineHost
 from engine.runtime.machines import Definition, Machines
 from engine.runtime.redriving import redriven
 from engine.runtime.simulate import Outcome
-from engine.stores import Redrive, Store, pausing
+from engine.stores import Redrive, Store, pausing, pruning
 from engine.values import JSON
 
 
@@ -98,6 +99,17 @@ class Operations:
         """The steps that are paused."""
         found = pausing.pauses(self._store)
         return [PausedStep(*pause, pausing.parked_at(self._store, pause.pattern)) for pause in found]
+
+    def prune(
+        self, before: datetime, *, statuses: Sequence[str] | None = None, count_only: bool = False
+    ) -> Iterator[int]:
+        """Remove executions that ended before that moment, in small batches; answers the size of each once it is gone.
+
+        `statuses`: only those that ended so. `count_only`: remove nothing. What runs is never removed; an execution
+        that another one has started is kept as long as that one is.
+        """
+        wanted = pruning.ENDED if statuses is None else statuses
+        return pruning.prune(self._store, before.timestamp(), wanted, count_only=count_only)
 
     def _check_not_paused(self, name: str) -> None:
         """Raises ExecutionPaused, ExecutionNotFound."""

@@ -35,3 +35,15 @@ UPDATE executions SET wakes_at = ? WHERE id = ? AND parked IS NOT NULL AND wakes
 -- name: release
 UPDATE executions SET wakes_at = CASE WHEN wakes_at < ? THEN wakes_at ELSE ? END
 WHERE id = ? AND parked IS NOT NULL AND owner IS NULL AND paused_at IS NULL;
+
+-- name: ended
+-- What began after the moment cannot have ended before it: so the index by status and start is enough.
+SELECT id, started_at, header FROM executions
+WHERE status = ? AND started_at >= ? AND started_at < ? AND (started_at > ? OR id > ?) AND stopped_at < ?
+ORDER BY started_at, id LIMIT ?;
+
+-- name: still_ended
+SELECT id FROM executions WHERE id IN (?) AND status <> 'RUNNING' AND stopped_at < ?;
+
+-- name: stopped_at
+SELECT stopped_at FROM executions WHERE name = ?;
