@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "unpause": ("engine.cli.pause:unpause", "Let a paused execution, or what is parked before a paused step, go on."),
     "redrive": ("engine.cli.redrive:redrive", "Let an execution that did not succeed go on where it failed."),
     "validate": ("engine.cli.validate:validate", "Find every mistake in flow and rule files."),
+    "activity": ("engine.cli.activity:activity", "Ask for the work of an activity."),
     "send": ("engine.cli.send:send", "Answer a call that waits for its task token."),
     "steps": ("engine.cli.steps:steps", "List the steps that flows can name."),
     "list": ("engine.cli.listing:list_executions", "List executions, the youngest first."),

@@ -198,7 +198,7 @@ class Advance(Working):
         frame.wait = TASK
         if call.timeout is not None:
             frame.due = self.time + call.timeout
-        if call.heartbeat is not None:
+        if call.heartbeat is not None and call.resource.family != "Activity":
             frame.beat = self.time + call.heartbeat
         frame.call = {"arguments": call.arguments, "heartbeat": call.heartbeat, "again": 0}
         if call.items:

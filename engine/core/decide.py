@@ -145,11 +145,13 @@ def _resource(run: Advance, frame: Frame) -> Resource:
     return state.resource
 
 
-def _note_start(run: Advance, frame: Frame, resource: Resource, started: float | None) -> None:
+def _note_start(
+    run: Advance, frame: Frame, resource: Resource, started: float | None, worker: str | None = None
+) -> None:
     """Write that the work began, with the time at which it did; once, also where the first answer was a receipt."""
     if "started" in frame.call or ("submitted" in frame.call and resource.family != "Activity"):
         return
-    details = task_events.started(resource)
+    details = task_events.started(resource) if worker is None else {"workerName": worker}
     if started is None:
         run.record(frame, resource.started, details)
     else:
@@ -160,9 +162,15 @@ def _note_start(run: Advance, frame: Frame, resource: Resource, started: float |
 
 def _started(run: Advance, event: TaskStarted) -> None:
     frame = _called(run, event.token)
-    if frame is not None and "resource" not in frame.call:
-        _note_start(run, frame, _resource(run, frame), None)
-        frame.call = {**frame.call, "started": True}
+    if frame is None or "resource" in frame.call or "started" in frame.call:
+        return
+    resource = _resource(run, frame)
+    _note_start(run, frame, resource, None, event.worker)
+    frame.call = {**frame.call, "started": True}
+    if resource.family == "Activity" and frame.call["heartbeat"] is not None:
+        # As on AWS, the count begins when somebody has taken the task.
+        frame.beat = event.time + frame.call["heartbeat"]
+        run.commands.append(StartTimer(event.token, frame.beat))
 
 
 def _heartbeat(run: Advance, event: TaskHeartbeat) -> None:

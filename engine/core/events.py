@@ -23,13 +23,15 @@ class ExecutionStarted:
 
 
 class TaskStarted:
-    """The work on a call has begun. Only for who knows it before the answer comes; else the answer tells."""
+    """The work on a call has begun. Only for who knows it before the answer comes; else the answer tells. `worker`: who
+    has taken up the task of an activity, if it said so."""
 
-    __slots__ = ("time", "token")
+    __slots__ = ("time", "token", "worker")
 
-    def __init__(self, token: str, time: float) -> None:
+    def __init__(self, token: str, time: float, worker: str | None = None) -> None:
         self.token = token
         self.time = time
+        self.worker = worker
 
 
 class TaskSubmitted:

@@ -14,6 +14,7 @@ from engine.core.events import (
     HistoryEvent,
     TaskFailed,
     TaskHeartbeat,
+    TaskStarted,
     TaskSucceeded,
 )
 from engine.core.execution import DEFAULT_HISTORY_LIMIT, RUNNING, TASK, Execution, Frame
@@ -23,7 +24,10 @@ from engine.errors import (
     ExecutionBusy,
     ExecutionPaused,
     InvalidInput,
+    InvalidToken,
     LeaseLost,
+    TaskDoesNotExist,
+    TaskTimedOut,
 )
 from engine.machine import StateMachine
 from engine.runtime.clock import Clock, SystemClock
@@ -40,9 +44,14 @@ from engine.step import StepRegistry
 from engine.stores import Start, Store, Stored, Summary, Wanted, open_store
 from engine.stores.pausing import paused_since
 from engine.tasks import Resources
+from engine.tasks.activities import ActivityTask, activity_arn, drop, take
 from engine.values import JSON, MAX_PAYLOAD_BYTES, check_json, exceeds
 
 Events = list[HistoryEvent]
+POLL_SECONDS = 60.0
+"""How long `get_activity_task` waits for work (AWS)."""
+LOOK_SECONDS = 0.1
+"""How often it looks for some."""
 STOP_PATIENCE = 5.0
 """Seconds that `stop` waits for the process that runs the execution."""
 
@@ -210,15 +219,22 @@ class Engine(Operations):
             problem = f"it is larger than {MAX_PAYLOAD_BYTES} bytes"
         if problem is not None:
             raise InvalidInput(f"the output is not acceptable: {problem}")
-        name, inner, _ = accepted(self._store, token)
+        name, inner = self._answered(token)
         return self._send(name, TaskSucceeded(inner, output, self.host.clock.now()), drive=drive)
 
     def send_task_failure(
         self, token: str, error: str | None = None, cause: str | None = None, *, drive: bool = True
     ) -> Outcome:
         """A `.waitForTaskToken` call or an activity failed. `drive` and errors as of send_task_success."""
-        name, inner, _ = accepted(self._store, token)
+        name, inner = self._answered(token)
         return self._send(name, TaskFailed(inner, error, cause, self.host.clock.now()), drive=drive)
+
+    def _answered(self, token: str) -> tuple[str, str]:
+        """The execution and the call of a token that is answered now."""
+        name, inner, _ = accepted(self._store, token)
+        with self._store.transaction() as db:
+            drop(db, token)
+        return name, inner
 
     def send_task_heartbeat(self, token: str) -> Outcome:
         """The work on a `.waitForTaskToken` call or an activity goes on: restarts HeartbeatSeconds.
@@ -228,24 +244,49 @@ class Engine(Operations):
         name, inner, _ = accepted(self._store, token)
         return self._send(name, TaskHeartbeat(inner, self.host.clock.now()), drive=False)
 
+    def get_activity_task(
+        self, activity: str, *, worker: str | None = None, wait: float = POLL_SECONDS
+    ) -> ActivityTask | None:
+        """Ask for work: the oldest task of an activity, given by its name or ARN; None when none has come after `wait`
+        seconds.
+
+        It is handed out once, and answered with its token by `send_task_success`, `send_task_failure`; meanwhile
+        `send_task_heartbeat` restarts HeartbeatSeconds, which begin now. `worker`: who asks, for the history.
+        """
+        arn, until = activity_arn(activity), time.monotonic() + wait
+        while True:
+            task = self._take(arn, worker)
+            if task is not None or time.monotonic() >= until:
+                return task
+            time.sleep(min(LOOK_SECONDS, max(0.0, until - time.monotonic())))
+
+    def _take(self, arn: str, worker: str | None) -> ActivityTask | None:
+        """The oldest task that something waits for; those before it are dropped."""
+        while True:
+            with self._store.transaction() as db:
+                now = self.host.clock.now()
+                task = take(db, arn, worker, now)
+                if task is None:
+                    return None
+                try:
+                    name, inner, _ = accepted(self._store, task.token)
+                except (TaskDoesNotExist, TaskTimedOut, InvalidToken):
+                    drop(db, task.token)
+                    continue
+                self._store.tell([(name, signal_of(TaskStarted(inner, now, worker)))])
+                return task
+
     def _send(self, name: str, event: Sendable, *, drive: bool) -> Outcome:
         """Let an event happen to an execution: here if it is free and to be driven, else through whoever runs it."""
+        self._store.post(name, signal_of(event))
         if not drive:
-            self._store.post(name, signal_of(event))
             return self._outcome(self._store.load(name).execution)
         try:
             self._check_not_paused(name)
-            stored = self._store.take(name)
+            run = self._driver(self._store.take(name))
         except (ExecutionBusy, ExecutionPaused):
-            self._store.post(name, signal_of(event))
             return self._told(name, event)
-        run = self._driver(stored)
-
-        def begin() -> None:
-            run.resume()
-            run.feed(event)
-
-        return self._drive(run, begin)
+        return self._drive(run, run.resume)
 
     def _told(self, name: str, event: Sendable) -> Outcome:
         """The process that runs the execution has been told; one that is to stop is waited for."""

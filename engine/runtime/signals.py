@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.core.events import ExecutionStopped, TaskFailed, TaskHeartbeat, TaskSucceeded
+from engine.core.events import ExecutionStopped, TaskFailed, TaskHeartbeat, TaskStarted, TaskSucceeded
 from engine.core.execution import RUNNING, TASK, Execution
 from engine.core.tokens import TaskToken, genuine, read_token
 from engine.errors import ExecutionNotFound, InvalidToken, TaskDoesNotExist, TaskTimedOut
@@ -13,10 +13,10 @@ from engine.stores import Store
 from engine.stores.pausing import PAUSED
 from engine.values import JSON
 
-Sendable = TaskSucceeded | TaskFailed | TaskHeartbeat | ExecutionStopped
+Sendable = TaskStarted | TaskSucceeded | TaskFailed | TaskHeartbeat | ExecutionStopped
 
 _KINDS: Final[dict[str, type[Sendable]]] = {
-    kind.__name__: kind for kind in (TaskSucceeded, TaskFailed, TaskHeartbeat, ExecutionStopped)
+    kind.__name__: kind for kind in (TaskStarted, TaskSucceeded, TaskFailed, TaskHeartbeat, ExecutionStopped)
 }
 
 

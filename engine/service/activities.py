@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.core.events import TaskFailed, TaskHeartbeat, TaskSucceeded
+from engine.core.events import TaskFailed, TaskHeartbeat, TaskStarted, TaskSucceeded
 from engine.service import arns
 from engine.service.driver import Driver
 from engine.service.errors import ApiError, named
@@ -69,6 +69,7 @@ def get_activity_task(records: Records, driver: Driver, params: Params, patience
         task = activity.tasks.popleft()
         if task.open:
             task.worker, task.started = params.get("workerName"), driver.clock.now()
+            driver.feed(task.run, TaskStarted(task.inner, task.started), task.worker)
             return {"taskToken": task.token, "input": dump(task.arguments)}
     return {}
 

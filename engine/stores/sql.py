@@ -31,7 +31,12 @@ class Migration(NamedTuple):
 @cache
 def statements(database: str) -> dict[str, str]:
     """The statements of `<database>.sql`, by the name in the comment `-- name: …` above each."""
-    parts = NAMED.split((HERE / f"{database}.sql").read_text(encoding="utf-8"))
+    return read_statements(HERE / f"{database}.sql")
+
+
+def read_statements(path: Path) -> dict[str, str]:
+    """The statements of a file, by their names."""
+    parts = NAMED.split(path.read_text(encoding="utf-8"))
     found = zip(parts[1::2], parts[2::2], strict=True)
     return {name: COMMENT.sub("", text).strip().removesuffix(";") for name, text in found}
 

@@ -3,6 +3,7 @@
     step:NAME                        a registered step
     flow:NAME                        another flow, as an execution of its own whose output is the result
     arn:aws:states:::states:…        the same in AWS's words: startExecution, .sync, .sync:2, .waitForTaskToken
+    arn:…:activity:NAME              work that waits for whoever asks for it (engine.tasks.activities)
 
 `Resources.step` answers the step behind a resource; `Resources.problem` says why there is none.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 from engine.errors import UnknownStep, UnsupportedResource
 from engine.outcomes import Resource
 from engine.step import Step, StepRegistry
-from engine.tasks import flows
+from engine.tasks import activities, flows
 
 
 class Resources:
@@ -50,6 +51,8 @@ class Resources:
             raise kind(f"state {state!r}: {problem}")
 
     def _make(self, resource: Resource) -> Step:
+        if resource.scheme == "activity":
+            return activities.step(resource)
         assert self.starter is not None, "an engine can start flows"
         return flows.step(resource, self.starter)
 
@@ -58,6 +61,8 @@ def unsupported(resource: Resource) -> str | None:
     """Why this engine cannot call a resource that is no step; None when it can."""
     if resource.scheme == "flow":
         return flows.unsupported(resource)
+    if resource.scheme == "activity":
+        return None
     if resource.scheme == "service" and resource.service == "states" and flows.starts(resource):
         return None
     return f"the resource {resource.uri!r} cannot be called here; it runs on AWS only"
