@@ -18,6 +18,9 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=0.05, help="probability of every fault, per call")
     parser.add_argument("--kill-every", type=float, default=30.0, metavar="SECONDS")
     parser.add_argument("--patience", type=float, default=900.0, metavar="SECONDS", help="longest wait for quiet")
+    parser.add_argument(
+        "--longest", type=float, default=float("inf"), metavar="SECONDS", help="begin no more bookings after that"
+    )
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     print(f"logs are in {folder}", file=sys.stderr)

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,23 @@ class Soak:
     """One soak on the PostgreSQL of `url`, with its files in `folder`."""
 
     def __init__(
-        self, url: str, folder: Path, *, bookings: int, seed: int, rate: float, kill_every: float, patience: float
+        self,
+        url: str,
+        folder: Path,
+        *,
+        bookings: int,
+        seed: int,
+        rate: float,
+        kill_every: float,
+        patience: float,
+        longest: float = inf,
     ) -> None:
         self.url = url
         self.folder = folder
         self.lot = random.Random(seed)
         self.kill_every = kill_every
         self.patience = patience
+        self.longest = longest
         self.report = Report(seed, bookings)
         self.sim = Simulator(plan(rate), seed=seed).start()
         self.log = folder / "events.jsonl"
@@ -131,7 +142,12 @@ class Soak:
     def _book(self) -> None:
         """Start all bookings, and cancel some of those that are there, while at most some hundreds are under way."""
         flow, cancel = self._flow("booking"), self._flow("cancel")
+        until = time.monotonic() + self.longest
         for number, name in enumerate(self.names):
+            if time.monotonic() > until:
+                self.names = self.names[:number]
+                self.report.bookings = number
+                break
             wish = asap()
             wish["member_id"] = f"mem_soak_{number}"
             self.engine.start(flow, {**wish, "request_id": f"req_{number}"}, name=name)
