@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 
 from steps.booking import request
@@ -18,30 +16,6 @@ from steps.relay import relay
 from tests.booking.world import BOOKING, Desk, asap
 
 FIFO = {"FifoQueue": "true"}
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    """The address of a server that plays AWS."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-        yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def clients(aws: str) -> dict[str, Any]:
-    import urllib.request
-
-    urllib.request.urlopen(urllib.request.Request(f"{aws}/moto-api/reset", method="POST")).close()
-    return {name: boto3.client(name, endpoint_url=aws) for name in ("sns", "sqs")}
 
 
 @pytest.fixture

@@ -1,0 +1,79 @@
+"""Where events come from: the event log, read on from where it was left, or an SQS queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from steps.bus.aws import Queue
+from steps.dispatcher.inbox import Inbox
+
+Take = Callable[[dict[str, Any]], None]
+"""Handles one event, inside the inbox's transaction."""
+
+BATCH = 100
+WAIT_S = 1
+
+
+class Source(Protocol):
+    """Gives events to an inbox: `read` takes in one batch durably and answers how many events there were."""
+
+    def read(self, inbox: Inbox, take: Take) -> int: ...
+
+
+class LogSource:
+    """The file that the relay writes. Lines that are not whole, or no JSON, are skipped: their event comes again."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.name = f"log:{self.path.resolve()}"
+
+    def read(self, inbox: Inbox, take: Take) -> int:
+        """Take in the next lines; the position moves with them."""
+        if not self.path.exists():
+            return 0
+        with self.path.open("rb") as log:
+            log.seek(inbox.position(self.name))
+            lines = [line for line in (log.readline() for _ in range(BATCH)) if line.endswith(b"\n")]
+        if not lines:
+            return 0
+        with inbox.transaction():
+            for line in lines:
+                if event := _event(line):
+                    take(event)
+            inbox.move(self.name, inbox.position(self.name) + sum(map(len, lines)))
+        return len(lines)
+
+
+class QueueSource:
+    """An SQS queue, subscribed to the topic with raw delivery or without. A message is deleted once it is taken in."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    def read(self, inbox: Inbox, take: Take) -> int:
+        """Take in what the queue has now. What is no event stays there, and ends in the dead-letter queue."""
+        answer = self.queue.client.receive_message(
+            QueueUrl=self.queue.url, MaxNumberOfMessages=10, WaitTimeSeconds=WAIT_S
+        )
+        messages = [(message, _event(message["Body"])) for message in answer.get("Messages", ())]
+        good = [(message, event) for message, event in messages if event is not None]
+        with inbox.transaction():
+            for _, event in good:
+                take(event)
+        for message, _ in good:
+            self.queue.client.delete_message(QueueUrl=self.queue.url, ReceiptHandle=message["ReceiptHandle"])
+        return len(good)
+
+
+def _event(text: str | bytes) -> dict[str, Any] | None:
+    """The envelope, unpacked from SNS's own if need be."""
+    try:
+        found = json.loads(text)
+        if isinstance(found, dict) and "specversion" not in found and isinstance(found.get("Message"), str):
+            found = json.loads(found["Message"])
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and found.get("specversion") == "1.0" else None
