@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,11 @@ import psycopg
 
 from engine import Engine
 from steps.bookings import identifiers
-from steps.bookings.lifecycle import lifecycle
+from steps.bookings.moments import stamp
 from steps.simulator import Simulator
 from steps.simulator.catalogue import catalogue
-from tests.booking.world import INVARIANTS, ROOT, SIM_RIDES, asap
+from tests.booking import invariants
+from tests.booking.world import ROOT, SIM_RIDES, asap
 
 DOORS = ("refuse", "black_hole")
 """Faults that strike all bookings of a moment, not one: they come more rarely."""
@@ -259,33 +261,37 @@ class Soak:
         self.report.executions = by("flow || ' ' || status", "executions")
 
     def _ask(self) -> None:
-        """Every invariant: those in SQL, and those that events, transitions and the taxi company's log tell."""
+        """Every invariant: those in SQL, and those that events, transitions and the taxi company's knowledge tell."""
         found = self.report.violations
         self.db.execute(SIM_RIDES)  # type: ignore[arg-type]
         with self.db.cursor() as cursor:
             for ride in self.sim.rides():
                 row = (ride["ride_ref"], ride["booking_id"], ride["client_reference"], int(ride["live"]))
                 cursor.execute("INSERT INTO sim_rides VALUES (%s, %s, %s, %s)", row)
-        for name, query in INVARIANTS.items():
-            rows = self.db.execute(query.replace("%", "%%")).fetchall()  # type: ignore[arg-type]
-            if rows:
-                found[name] = rows[:20]
-        if stray := self._strays():
-            found["I16 every transition is an edge of the lifecycle"] = stray[:20]
-        if many := self._creates():
-            found["I20 at most three creates per generation"] = many[:20]
-        if wrong := self._untold():
-            found["I23 every event reached the log, in order"] = wrong[:20]
+        ago = f"'{stamp(datetime.now(UTC) - timedelta(hours=1))}'"
+        for name, query in invariants.QUERIES.items():
+            if rows := self._rows(query.replace("${yesterday}", ago)):
+                found[name] = [list(row.values()) for row in rows[:20]]
+        others: dict[str, Any] = {
+            "I16 every transition is an edge": invariants.impossible_transitions(self._rows),
+            "I17 a booking is where its ride is": invariants.not_where_the_ride_is(self._rows, self.sim),
+            "I19 no personal data in events, logs and rows": invariants.leaks(self._rows, self.log),
+            "I20 the taxi company is not called without end": self._called_too_often(),
+            "I23 every event reached the log, in order": self._untold(),
+        }
+        found.update({name: wrong for name, rows in others.items() if (wrong := list(rows)[:20])})
 
-    def _strays(self) -> list[Any]:
-        edges = {(edge.source, to) for edge in lifecycle().edges.values() for to in edge.targets}
-        rows = self.db.execute("SELECT booking_id, from_status, to_status FROM booking_transitions").fetchall()
-        return [row for row in rows if row[1] is not None and (row[1], row[2]) not in edges]
+    def _rows(self, sql: str) -> list[dict[str, Any]]:
+        cursor = self.db.execute(sql.replace("%", "%%"))  # type: ignore[arg-type]
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
 
-    def _creates(self) -> list[Any]:
-        query = "SELECT client_reference FROM ride_attempts WHERE op = 'CREATE' AND outcome <> 'NOT_SENT' GROUP BY 1"
-        many = f"{query} HAVING COUNT(*) > 3"
-        return self.db.execute(many).fetchall()  # type: ignore[arg-type]
+    def _called_too_often(self) -> list[Any]:
+        """References with more creates, bookings with more generations than the contract with the taxi company has."""
+        sent = "FROM ride_attempts WHERE op = 'CREATE' AND outcome <> 'NOT_SENT'"
+        creates = f"SELECT client_reference {sent} GROUP BY 1 HAVING COUNT(*) > {invariants.CREATES}"
+        generations = f"SELECT booking_id {sent} GROUP BY 1 HAVING MAX(generation) > {invariants.GENERATIONS}"
+        return [*self._rows(creates), *self._rows(generations)]
 
     def _untold(self) -> list[Any]:
         """Bookings whose events are not all in the log, or were first written in another order."""
