@@ -216,11 +216,12 @@ def written(run: Runner, frame: Frame, state: State) -> None:
 
 def _children(run: Runner, frame: Frame, state: Map, ended: list[Frame]) -> list[Child]:
     """What is known of the children: their times are those of the map run."""
-    execution, scope, fork = run.execution, run.scope(frame), frame.fork
+    execution, fork = run.execution, frame.fork
     assert fork is not None
     machine, found = f"{execution.machine_id}/{label_of(state)}", []
     for index, child in enumerate(ended):
-        scope.item, scope._context = (index, (fork.items or [])[index], fork.keyed), None
+        scope = run.scope(frame)
+        scope.item = (index, (fork.items or [])[index], fork.keyed)
         name = uuid_of(f"{execution.name}/{child.path}/{frame.entered}")
         record: dict[str, JSON] = {
             "ExecutionArn": f"{ARN}:execution:{machine}:{name}",
