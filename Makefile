@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak check generate bench clean help
+.PHONY: demo test chaos soak check generate bench clean help
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -19,6 +19,9 @@ test: $(VENV)/dev    ## run all tests
 
 soak: $(VENV)/dev    ## book 10,000 rides while processes are killed and the taxi company fails; ask every invariant
 	$(BIN)/python -m tests.soak $(SOAK)
+
+chaos: $(VENV)/dev   ## kill and stop workers and databases for minutes; CHAOS_SEED, CHAOS_EXECUTIONS, CHAOS_SECONDS
+	$(BIN)/python -m pytest -q -s -m chaos tests/chaos
 
 check: $(VENV)/dev   ## format, lint, types, generated files
 	$(BIN)/ruff format --check .

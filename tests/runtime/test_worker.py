@@ -251,6 +251,23 @@ def test_parallel_transactional_steps_of_one_execution_go_one_after_the_other() 
             assert db.execute("SELECT count(*) FROM mine").fetchone() == (3,)
 
 
+def test_a_transactional_step_behind_another_step_is_made_at_once() -> None:
+    @step("record", transactional=True)
+    def record(payload: Any, ctx: Any) -> Any:
+        return payload
+
+    @step("work")
+    def work(payload: Any, ctx: Any) -> Any:
+        return payload
+
+    flow = chain(1)
+    flow["States"]["S0"] = {"Type": "Task", "Resource": "step:work", "Next": "T"}
+    flow["States"]["T"] = {"Type": "Task", "Resource": "step:record", "End": True}
+    with Engine("memory:", steps=registry(work, record), clock=VirtualClock(START)) as engine:
+        engine.start(flow, name="x")
+        assert Worker(engine).run_until_idle() == 1, "nothing else would ever wake the worker"
+
+
 def test_a_step_may_write_to_the_database_beside_the_scheduler(tmp_path: Path) -> None:
     def work(payload: Any, ctx: Any) -> Any:
         with ctx.transaction() as db:
