@@ -43,6 +43,12 @@ from engine.telemetry.prometheus import serve
     help="Most calls of a step at once, by name or pattern, such as taxi.*=4; the first that fits.",
 )
 @click.option(
+    "--per-execution",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    help="Most steps of one execution at once; they take turns with those of others either way.",
+)
+@click.option(
     "--lease",
     metavar="SECONDS",
     type=click.FloatRange(1, 3600),
@@ -65,6 +71,7 @@ def worker(
     concurrency: int,
     in_flight: int,
     limits: tuple[str, ...],
+    per_execution: int | None,
     lease: float,
     metrics_port: int | None,
 ) -> None:
@@ -84,18 +91,15 @@ def worker(
     log = Output(err=True)
     with Engine(store, steps=load_steps(steps)) as engine:
         prepare_process()
-        crew = Worker(engine, concurrency=concurrency, most=in_flight, limits=_limits(limits), lease=lease)
-        stops = 0
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            nonlocal stops
-            stops += 1
-            if stops > 1:
-                os._exit(128 + number)
-            crew.stop(patience=DRAIN_SECONDS)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+        crew = Worker(
+            engine,
+            concurrency=concurrency,
+            most=in_flight,
+            limits=_limits(limits),
+            each=per_execution,
+            lease=lease,
+        )
+        _stop_on_signals(crew)
         trace_to_collector(os.environ)
         if metrics_port is not None:
             port = serve(metrics_port, lambda: engine.steps.samples(engine.host.beside()))
@@ -103,6 +107,21 @@ def worker(
         log.line(f"worker {os.getpid()} runs what is due in {engine.store_url}; stop it with Ctrl-C")
         crew.run()
         log.line(f"worker {os.getpid()} has stopped; {crew.ended} executions have ended here")
+
+
+def _stop_on_signals(crew: Worker) -> None:
+    """The first signal drains the worker, the second ends the process."""
+    stops = 0
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stops
+        stops += 1
+        if stops > 1:
+            os._exit(128 + number)
+        crew.stop(patience=DRAIN_SECONDS)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
 
 
 def _limits(given: tuple[str, ...]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Final
@@ -27,9 +28,9 @@ class Held:
     `advance` is the working state of what has been decided since the last commit; `calls` the tokens of the calls
     that are out or about to be made; `timers` a heap of moments and tokens ("" is the execution's own deadline);
     `alarm` when the worker is to look at them; `later` what happens to it while a batch with it is being written
-    (None: none is); `aside` says until when it is to be left alone, since it cannot go on here; `pausing`: no call is
-    made any more, and when none is out it is given back; `follower` is told of the end, and will want to see the
-    `history`.
+    (None: none is); `out` how many calls are out, `queued` those that wait until fewer are; `aside` says until when it
+    is to be left alone, since it cannot go on here; `pausing`: no call is made any more, and when none is out it is
+    given back; `follower` is told of the end, and will want to see the `history`.
     """
 
     __slots__ = (
@@ -43,7 +44,9 @@ class Held:
         "key",
         "later",
         "machine",
+        "out",
         "pausing",
+        "queued",
         "signals",
         "timers",
         "version",
@@ -61,6 +64,8 @@ class Held:
         self.timers: list[tuple[float, str]] = []
         self.alarm: float | None = None
         self.later: list[Happening] | None = None
+        self.out = 0
+        self.queued: deque[ScheduleTask] | None = None
         self.aside: float | None = None
         self.pausing = False
         self.follower: Future[Outcome] | None = None

@@ -16,6 +16,7 @@ from engine.runtime.context import CallContext, EngineHost
 from engine.runtime.held import Held
 from engine.runtime.pausing import held_back
 from engine.runtime.pool import Pace, Pool
+from engine.runtime.turns import Ready, Turns
 from engine.step import Step
 from engine.tasks import Resources
 
@@ -30,12 +31,13 @@ class Replaced(Exception):
 class Turn:
     """Which thread is the scheduler. It loses its turn when one call in it takes too long."""
 
-    __slots__ = ("_guard", "number", "since")
+    __slots__ = ("_guard", "number", "pace", "since")
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self.number = 0
         self.since: float | None = None
+        self.pace: Pace | None = None
 
     def keep(self, number: int) -> bool:
         """The call is over: whether it is still this thread's turn."""
@@ -50,13 +52,18 @@ class Turn:
                 return False
             self.number += 1
             self.since = None
+            if self.pace is not None:
+                self.pace.quick = False  # what it took is not known yet; the next one must not take a thread like it
             return True
 
 
 class Calls:
-    """The calls that are to be made and those that are out. `within`: those that belong into the next transaction."""
+    """The calls that are to be made and those that are out. `within`: those that belong into the next transaction;
+    `most`: of one execution beside the scheduler at once."""
 
-    def __init__(self, host: EngineHost, resources: Resources, pool: Pool, inbox: queue.SimpleQueue[Any]) -> None:
+    def __init__(
+        self, host: EngineHost, resources: Resources, pool: Pool, inbox: queue.SimpleQueue[Any], most: int
+    ) -> None:
         self.host = host
         self.aside = host.beside()
         self.resources = resources
@@ -64,27 +71,43 @@ class Calls:
         self.pool = pool
         self.inbox = inbox
         self.turn = Turn()
-        self.ready: deque[tuple[Held, ScheduleTask]] = deque()
-        self.within: deque[tuple[Held, ScheduleTask]] = deque()
+        self.most = most
+        self.ready = Turns()
+        self.within: deque[Ready] = deque()
 
     def clear(self) -> None:
         """Forget the calls that have not been made."""
         self.ready.clear()
         self.within.clear()
+        self.pool.waiting.clear()
         for pace in self.pool.paces.values():
             pace.waiting.clear()
 
+    @property
+    def waiting(self) -> int:
+        """How many calls could be made if there were more threads."""
+        return len(self.ready) + len(self.pool.waiting)
+
+    @property
+    def any(self) -> bool:
+        """Whether a call can be made now."""
+        return bool(self.ready) or self._for_thread
+
+    @property
+    def _for_thread(self) -> bool:
+        return bool(self.pool.waiting) and not self.pool.full
+
     def make(self, receive: Callable[[Held, str, list[Any]], None], most: int) -> None:
-        """Make what is ready, not more than `most`. Raises Replaced."""
+        """Make what is ready, about `most` of it. Raises Replaced."""
         until = time.perf_counter() + HERE_SECONDS
-        for _ in range(min(most, len(self.ready))):
-            held, command = self.ready.popleft()
-            if not held.waits_for(command):
-                receive(held, command.token, [])
-                continue
-            if held.pausing or (self.host.pauses and self.host.pauses.hold(command)):
-                held.drop_timer(command.token)
-                receive(held, command.token, [held_back(command, self.host.clock.now())])
+        for _ in range(most):
+            if not self.any:
+                return
+            held, command = self.ready.pop() if self.ready else self.pool.waiting.pop()
+            unwanted = self._unwanted(held, command)
+            if unwanted is not None:
+                receive(held, command.token, unwanted)
+                self._let_in(self.pool.paces.get(command.resource.name), held)
                 continue
             try:
                 step = self.resources.step(command.resource)
@@ -93,24 +116,53 @@ class Calls:
                 continue
             if step.transactional:
                 self.within.append((held, command))
-                continue
-            pace = self.pool.pace(step)
-            if pace.full:
-                pace.waiting.append((held, command))
-            elif step.is_async or not pace.quick:
-                self._send(step, pace, held, command)
             else:
-                receive(held, command.token, self._here(step, pace, held, command))
-                if time.perf_counter() > until:
-                    return
+                events = self._one(step, held, command)
+                if events is not None:
+                    receive(held, command.token, events)
+                    if time.perf_counter() > until:
+                        return
 
-    def over(self, name: str) -> None:
-        """A call in a thread has ended: there is room for the next one of that step."""
-        self.pool.done()
+    def _unwanted(self, held: Held, command: ScheduleTask) -> list[Any] | None:
+        """What comes of a call that is not to be made (any more, or while it is paused); None for one that is."""
+        if not held.waits_for(command):
+            return []
+        if held.pausing or (self.host.pauses and self.host.pauses.hold(command)):
+            held.drop_timer(command.token)
+            return [held_back(command, self.host.clock.now())]
+        return None
+
+    def _one(self, step: Step, held: Held, command: ScheduleTask) -> list[Any] | None:
+        """Make a call here and answer its events, or have it made elsewhere, or put it where it waits."""
+        pace = self.pool.pace(step)
+        if pace.full:
+            pace.waiting.put(held, command)
+        elif pace.quick and not step.is_async:
+            return self._here(step, pace, held, command)
+        elif held.out >= self.most:
+            held.queued = held.queued or deque()
+            held.queued.append(command)
+        elif self.pool.full and not step.is_async:
+            self.pool.waiting.put(held, command)
+        else:
+            self._send(step, pace, held, command)
+        return None
+
+    def over(self, name: str, held: Held | None) -> None:
+        """A call beside the scheduler has ended."""
         pace = self.pool.paces[name]
+        self.pool.done(thread=pace.thread)
         pace.running -= 1
-        if pace.waiting:
-            self.ready.append(pace.waiting.popleft())
+        if held is not None:
+            held.out = max(0, held.out - 1)  # it may have been out when the execution was last held here
+        self._let_in(pace, held)
+
+    def _let_in(self, pace: Pace | None, held: Held | None) -> None:
+        """There may be room for the next call of that step, and of that execution."""
+        if pace is not None and pace.waiting and not pace.full:
+            self.ready.put(*pace.waiting.pop())
+        if held is not None and held.queued:
+            self.ready.put(held, held.queued.popleft())
 
     def make_within(self, held: Held, command: ScheduleTask) -> list[Event]:
         """Make a transactional call. What it wrote is undone when it fails."""
@@ -124,6 +176,7 @@ class Calls:
 
     def _here(self, step: Step, pace: Pace, held: Held, command: ScheduleTask) -> list[Any]:
         number, key, token = self.turn.number, held.key, command.token
+        self.turn.pace = pace
         self.turn.since = began = time.perf_counter()
         events = self._attempt(step, held, command)
         pace.took(time.perf_counter() - began)
@@ -134,6 +187,7 @@ class Calls:
 
     def _send(self, step: Step, pace: Pace, held: Held, command: ScheduleTask) -> None:
         pace.running += 1
+        held.out += 1
         if step.is_async:
             self.pool.submit_async(self._attempt_async(step, held, command))
             return

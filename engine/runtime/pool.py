@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from engine.core.events import ScheduleTask
+from engine.runtime.turns import Turns
 from engine.step import Step
 
 SLOW_SECONDS: Final = 0.002
@@ -29,16 +28,17 @@ Job = Callable[[], None]
 
 
 class Pace:
-    """What is known of one step: whether its calls are quick, and how many may run at once."""
+    """What is known of one step: whether its calls are quick, need a thread, and how many may run at once."""
 
-    __slots__ = ("limit", "quick", "running", "streak", "waiting")
+    __slots__ = ("limit", "quick", "running", "streak", "thread", "waiting")
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None, *, thread: bool) -> None:
         self.limit = limit
+        self.thread = thread
         self.quick = True
         self.streak = 0
         self.running = 0
-        self.waiting: deque[tuple[Any, ScheduleTask]] = deque()
+        self.waiting = Turns()
 
     @property
     def full(self) -> bool:
@@ -60,7 +60,9 @@ class Pace:
 class Pool:
     """At most `size` threads, started as they are needed, and one event loop.
 
-    `limits`: most calls at once, by step name or pattern (`taxi.*`); the first pattern that fits counts.
+    `limits`: most calls at once, by step name or pattern (`taxi.*`); the first pattern that fits counts. `out`: calls
+    that have not come back; `busy`: those in threads, never more than there are; `waiting`: those for which no thread
+    is free. So that executions can take turns, no queue of jobs forms behind the threads.
     """
 
     def __init__(self, size: int, limits: Mapping[str, int]) -> None:
@@ -69,7 +71,8 @@ class Pool:
         self.paces: dict[str, Pace] = {}
         self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.threads: list[threading.Thread] = []
-        self.out = 0
+        self.out = self.busy = 0
+        self.waiting = Turns()
         self._loop: Any = None
         self._looping: threading.Thread
 
@@ -78,13 +81,14 @@ class Pool:
         pace = self.paces.get(step.name)
         if pace is None:
             limit = next((most for pattern, most in self.limits.items() if fnmatchcase(step.name, pattern)), None)
-            pace = self.paces[step.name] = Pace(limit)
+            pace = self.paces[step.name] = Pace(limit, thread=not step.is_async)
         return pace
 
     def submit(self, job: Job) -> None:
         """Have it done in a thread."""
         self.out += 1
-        if self.out > len(self.threads) and len(self.threads) < self.size:
+        self.busy += 1
+        if self.busy > len(self.threads):
             thread = threading.Thread(target=self._work, name=f"step-{len(self.threads)}", daemon=True)
             self.threads.append(thread)
             thread.start()
@@ -101,14 +105,15 @@ class Pool:
             self._looping.start()
         self._loop.call_soon_threadsafe(self._loop.create_task, coroutine)
 
-    def done(self) -> None:
-        """A job has ended, and its result has been received."""
+    def done(self, *, thread: bool) -> None:
+        """A job has ended, in a thread or on the loop, and its result has been received."""
         self.out -= 1
+        self.busy -= thread
 
     @property
-    def backlog(self) -> int:
-        """How many jobs wait for a thread."""
-        return self.jobs.qsize()
+    def full(self) -> bool:
+        """Whether no thread is free."""
+        return self.busy >= self.size
 
     def close(self) -> None:
         """Let the threads end when they have nothing left to do. Does not wait for them."""

@@ -11,7 +11,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Sequence
 from logging import DEBUG
@@ -26,7 +25,6 @@ from engine.runtime.held import Alarms, Held, tell_lag
 from engine.runtime.lookout import LOOK_SECONDS, Lookout
 from engine.runtime.machines import Machines
 from engine.runtime.making import Calls
-from engine.runtime.pool import Pool
 from engine.runtime.signals import event_of
 from engine.runtime.writing import Batch, Flight, Pilot, Submission, write_within
 from engine.stores import KEEP, Begun, Signal, Stored
@@ -43,15 +41,15 @@ HALF: Final = 8
 class Scheduler:
     """Everything that a worker holds. Belongs to one thread at a time."""
 
-    def __init__(self, host: EngineHost, machines: Machines, pool: Pool, *, lease: float, most: int) -> None:
+    def __init__(self, host: EngineHost, calls: Calls, machines: Machines, *, lease: float, most: int) -> None:
         self.host = host
         self.store = host.store
+        self.calls = calls
+        self.pool = calls.pool
         self.machines = machines
-        self.pool = pool
         self.lease = lease
         self.most = most
-        self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.calls = Calls(host, machines.resources, pool, self.inbox)
+        self.inbox = calls.inbox
         self.held: dict[int, Held] = {}
         self.dirty: dict[int, Held] = {}
         self.submitted: list[Submission] = []
@@ -81,7 +79,7 @@ class Scheduler:
                 worked = True
             if self.calling:
                 ready = len(self.calls.ready)
-                self.calls.make(self.receive, max(HALF, (ready + 1) // 2) if self.store.apart else ready)
+                self.calls.make(self.receive, max(HALF, (ready + 1) // 2 if self.store.apart else ready))
                 worked = True
         except LeaseLost as loss:
             self.forfeit(loss)
@@ -97,7 +95,7 @@ class Scheduler:
     @property
     def calling(self) -> bool:
         """Whether calls are to be made."""
-        return bool(self.calls.ready) and self.draining is None
+        return self.calls.any and self.draining is None
 
     @property
     def idle(self) -> bool:
@@ -144,9 +142,9 @@ class Scheduler:
             self.submitted.append(arrived)
             return
         key, token, events, *name = arrived
-        if name:
-            self.calls.over(name[0])
         held = self.held.get(key)
+        if name:
+            self.calls.over(name[0], held)
         if held is not None:
             self.receive(held, token, events)
 
@@ -196,7 +194,7 @@ class Scheduler:
     @property
     def room(self) -> int:
         """How many more executions to take up: few enough, and none while calls wait for a thread."""
-        if len(self.calls.ready) + self.pool.backlog > 2 * self.pool.size + CLAIM:
+        if self.calls.waiting > 2 * self.pool.size + CLAIM:
             return 0
         return min(self.most - len(self.held), CLAIM)
 
@@ -311,7 +309,7 @@ class Scheduler:
         for command in decision.commands:
             if isinstance(command, ScheduleTask):
                 held.calls.add(command.token)
-                self.calls.ready.append((held, command))
+                self.calls.ready.put(held, command)
                 limits = [limit for limit in (command.due, command.beat) if limit is not None]
                 if limits:
                     held.set_timer(min(limits), command.token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import queue
 import sys
 import threading
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Final
 from engine.runtime.context import logger
 from engine.runtime.engine import Engine
 from engine.runtime.machines import Definition, begin, new_name
-from engine.runtime.making import HERE_SECONDS, Replaced
+from engine.runtime.making import HERE_SECONDS, Calls, Replaced
 from engine.runtime.pool import Pool
 from engine.runtime.scheduler import Scheduler
 from engine.runtime.simulate import Outcome
@@ -22,6 +23,7 @@ from engine.values import JSON
 
 LEASE_SECONDS: Final = 15.0
 DRAIN_SECONDS: Final = 30.0
+MANY: Final = 1_000_000
 REST_SECONDS: Final = 2.0
 """How often the hooks work when nothing happens."""
 SWITCH_SECONDS: Final = 0.001
@@ -44,6 +46,8 @@ class Worker:
 
     `concurrency`: most steps at once beside the scheduler. `most`: most executions held at once; further ones wait in
     the store, for this or another worker. `limits`: most calls at once by step name or pattern (`{"taxi.*": 4}`).
+    `each`: most steps of one execution at once beside the scheduler (default: as many as there is room for; executions
+    take turns either way).
     `lease`: seconds after which others take over from a worker that has stopped but not ended.
     """
 
@@ -54,12 +58,14 @@ class Worker:
         concurrency: int = 32,
         most: int = 1000,
         limits: Mapping[str, int] | None = None,
+        each: int | None = None,
         lease: float = LEASE_SECONDS,
     ) -> None:
         self.engine = engine
         self._pool = Pool(concurrency, limits or {})
         self._machines = engine.machines
-        self._scheduler = Scheduler(engine.host, engine.machines, self._pool, lease=lease, most=most)
+        calls = Calls(engine.host, engine.machines.resources, self._pool, queue.SimpleQueue(), each or MANY)
+        self._scheduler = Scheduler(engine.host, calls, engine.machines, lease=lease, most=most)
         self._failure: BaseException | None = None
         self._over = threading.Event()
         self._restless = threading.Event()

@@ -84,7 +84,8 @@ class Trial:
     def launch(self) -> None:
         """One more worker."""
         command = [sys.executable, "-m", "tests.chaos.process", self.url, str(self.folder), str(LEASE)]
-        self.workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
+        with (self.folder / "workers.log").open("a") as log:
+            self.workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True))
 
     @contextmanager
     def taken(self) -> Iterator[subprocess.Popen[str]]:
@@ -163,7 +164,8 @@ class Trial:
     def audit(self) -> dict[str, int]:
         """What was found; raises AssertionError when anything was lost or done twice."""
         expected = undisturbed(len(self.names))
-        assert not self.seen["workers broken"], "a worker ended that was neither killed nor told to"
+        log = (self.folder / "workers.log").read_text()
+        assert not self.seen["workers broken"], f"a worker ended that was neither killed nor told to:\n{log[-5000:]}"
         with self.engine() as engine:
             found = {name: engine.describe(name) for name in self.names}
             for name in self.names:

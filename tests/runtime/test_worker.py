@@ -99,7 +99,7 @@ def test_a_batch_has_one_commit_for_all() -> None:
             lambda sql: commits.append(sql) if sql == "COMMIT" else None
         )
         assert Worker(engine).run_until_idle() == 100
-    assert len(commits) <= 10, "one to own them, one for each step, and few for looking around"
+    assert len(commits) <= 30, "one to own them, one for each step, and few for looking around; alone it would be 700"
 
 
 def test_a_wait_of_a_year_costs_a_row_and_no_memory() -> None:
@@ -179,6 +179,72 @@ def test_a_limit_holds_for_its_steps_only(tmp_path: Path) -> None:
         futures += [worker.submit(one("step:wide"), {}) for _ in range(4)]
         assert {future.result(PATIENCE).status for future in futures} == {"SUCCEEDED"}
     assert most == 2
+
+
+EACH = {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": one("step:slow"), "End": True}}}
+
+
+def test_executions_take_turns_so_that_a_wide_map_keeps_nobody_waiting(tmp_path: Path) -> None:
+    order: list[str] = []
+    gate = threading.Event()
+
+    def slow(payload: Any, ctx: Any) -> Any:
+        gate.wait(PATIENCE)
+        time.sleep(0.003)
+        order.append(ctx.execution)
+        return payload
+
+    with Engine(url(tmp_path), steps={"slow": slow}) as engine, working(engine, concurrency=2) as worker:
+        wide = worker.submit(EACH, list(range(300)), name="wide")
+        wait_until(lambda: worker._scheduler.calls.waiting > 200)
+        others = [worker.submit(one("step:slow"), {}, name=f"x{number}") for number in range(5)]
+        wait_until(lambda: len(worker._scheduler.held) == 6)
+        wait_until(lambda: not worker._scheduler.calls.ready)
+        gate.set()
+        assert {future.result(PATIENCE).status for future in others} == {"SUCCEEDED"}
+        assert not wide.done()
+        assert wide.result(PATIENCE).output == list(range(300))
+    assert max(order.index(f"x{number}") for number in range(5)) < 30, "each had its turn"
+
+
+def test_a_limit_for_each_execution_leaves_the_threads_to_others(tmp_path: Path) -> None:
+    guard, inside, most = threading.Lock(), dict.fromkeys("ab", 0), dict.fromkeys("ab", 0)
+
+    def slow(payload: Any, ctx: Any) -> Any:
+        name = ctx.execution
+        with guard:
+            inside[name] += 1
+            most[name] = max(most[name], inside[name])
+        time.sleep(0.004)
+        with guard:
+            inside[name] -= 1
+        return payload
+
+    with Engine(url(tmp_path), steps={"slow": slow}) as engine, working(engine, concurrency=8, each=2) as worker:
+        futures = [worker.submit(EACH, list(range(30)), name=name) for name in "ab"]
+        assert [future.result(PATIENCE).output for future in futures] == [list(range(30))] * 2
+    assert max(most.values()) <= 3, "two beside the scheduler, and at first one in its own thread"
+
+
+def test_calls_that_are_cancelled_while_they_wait_leave_their_turn_to_the_next(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def slow(payload: Any, ctx: Any) -> Any:
+        release.wait(PATIENCE)
+        return payload
+
+    with Engine(url(tmp_path), steps={"slow": slow}) as engine:
+        worker = Worker(engine, concurrency=1, each=1, limits={"slow": 1})
+        flow = {**EACH, "TimeoutSeconds": 1}
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        stopped = worker.submit(flow, list(range(10)), name="stopped")
+        other = worker.submit(one("step:slow"), {}, name="other")
+        assert stopped.result(PATIENCE).status == "TIMED_OUT"
+        release.set()
+        assert other.result(PATIENCE).status == "SUCCEEDED"
+        worker.stop()
+        thread.join(PATIENCE)
 
 
 def test_a_time_out_fires_while_the_step_hangs_and_its_late_answer_is_ignored(tmp_path: Path) -> None:
