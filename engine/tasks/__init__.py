@@ -3,6 +3,8 @@
     step:NAME                        a registered step
     flow:NAME                        another flow, as an execution of its own whose output is the result
     arn:aws:states:::states:…        the same in AWS's words: startExecution, .sync, .sync:2, .waitForTaskToken
+    arn:aws:states:::http:invoke     a call of an HTTPS API
+    arn:aws:states:::SERVICE:ACTION  AWS services through boto3, and aws-sdk:SERVICE:ACTION; Lambda functions by ARN
     arn:…:activity:NAME              work that waits for whoever asks for it (engine.tasks.activities)
 
 `Resources.step` answers the step behind a resource; `Resources.problem` says why there is none.
@@ -13,7 +15,7 @@ from __future__ import annotations
 from engine.errors import UnknownStep, UnsupportedResource
 from engine.outcomes import Resource
 from engine.step import Step, StepRegistry
-from engine.tasks import activities, flows
+from engine.tasks import activities, aws, flows, https
 
 
 class Resources:
@@ -53,6 +55,8 @@ class Resources:
     def _make(self, resource: Resource) -> Step:
         if resource.scheme == "activity":
             return activities.step(resource)
+        if resource.scheme == "lambda" or (resource.scheme == "service" and resource.service != "states"):
+            return https.step(resource) if resource.service == "http" else aws.step(resource)
         assert self.starter is not None, "an engine can start flows"
         return flows.step(resource, self.starter)
 
@@ -61,8 +65,8 @@ def unsupported(resource: Resource) -> str | None:
     """Why this engine cannot call a resource that is no step; None when it can."""
     if resource.scheme == "flow":
         return flows.unsupported(resource)
-    if resource.scheme == "activity":
+    if resource.scheme in ("activity", "lambda") or flows.starts(resource):
         return None
-    if resource.scheme == "service" and resource.service == "states" and flows.starts(resource):
+    if resource.service == "http" and resource.action == "invoke":
         return None
-    return f"the resource {resource.uri!r} cannot be called here; it runs on AWS only"
+    return aws.unsupported(resource)

@@ -107,8 +107,8 @@ def test_an_input_that_is_no_acceptable_json_is_refused_and_nothing_is_written(v
 
 def test_resources_are_checked_before_anything_starts() -> None:
     with Engine("memory:", steps={"work": echo}) as engine:
-        with pytest.raises(UnsupportedResource, match="arn:aws:states:::sns:publish"):
-            engine.start(one("arn:aws:states:::sns:publish"), name="x")
+        with pytest.raises(UnsupportedResource, match="arn:aws:states:::batch:submitJob"):
+            engine.start(one("arn:aws:states:::batch:submitJob"), name="x")
         from engine import load_flow
 
         with pytest.raises(UnknownStep, match="wokr"):
