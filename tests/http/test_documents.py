@@ -1,0 +1,32 @@
+"""The pages about the service are true: their code runs, and every extension field that there is stands in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from engine.service.http.builtin import BUILTIN
+from engine.service.http.document import OURS
+from engine.service.http.operations import ANSWER_FIELDS, FLOW_FIELDS
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_python_of_the_embedding_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs/embedding.md").read_text(encoding="utf-8")
+    text = text.replace("sqlite:///embedded.db", f"sqlite:///{tmp_path}/embedded.db")
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(code, "docs/embedding.md", "exec"), names)
+    assert capsys.readouterr().out.splitlines() == ["200 Not found", "200"]
+
+
+def test_every_extension_field_is_described() -> None:
+    page = (ROOT / "docs/http.md").read_text(encoding="utf-8")
+    fields = {*FLOW_FIELDS, *ANSWER_FIELDS, *BUILTIN, *(name for name in OURS if name != "x-flow")}
+    assert sorted(name for name in fields - {"when"} if f"`{name}`" not in page) == []
