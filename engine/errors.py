@@ -162,6 +162,10 @@ class TaskTimedOut(EngineError):
     """Nothing waits for the task token any more: it was used, or has expired."""
 
 
+class UnknownVersion(EngineError):
+    """The flow has no such published version or alias."""
+
+
 class StepRegistrationError(EngineError):
     """A step could not be registered."""
 

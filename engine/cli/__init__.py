@@ -38,6 +38,11 @@ COMMANDS: Final = {
     "show": ("engine.cli.show:show", "Show what an execution did, state by state."),
     "history": ("engine.cli.history:history", "Print the events of an execution."),
     "stop": ("engine.cli.stop:stop", "End an execution as ABORTED."),
+    "publish": ("engine.cli.publish:publish", "Publish a flow as its next version, which never changes."),
+    "alias": (
+        "engine.cli.alias:alias",
+        "Have an alias route new executions to one version or two, or show what a flow has.",
+    ),
     "prune": ("engine.cli.prune:prune", "Remove executions that ended long ago, with their histories."),
     "store": ("engine.cli.store:store", "Look at a store, or bring its tables up to date."),
 }

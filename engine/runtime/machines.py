@@ -117,7 +117,7 @@ def begin(
         problem = f"it is larger than {MAX_PAYLOAD_BYTES} bytes"
     if problem is not None:
         raise InvalidInput(f"the input is not acceptable: {problem}")
-    flow = Path(machine.file).stem if machine.file else "flow"
+    flow = flow_name(machine)
     fresh = Execution(
         name, given, machine_id=flow, history_limit=limit, runs=runs, secret=new_secret(), parent=parent, pins=pins
     )
@@ -133,6 +133,11 @@ def _flow_file(machine: StateMachine, name: str) -> Path:
         if (folder / f"{name}{ending}").is_file():
             return folder / f"{name}{ending}"
     raise UnsupportedResource(f"there is no flow {name!r} beside {machine.file}: no file {folder / name}{ENDINGS[0]}")
+
+
+def flow_name(machine: StateMachine) -> str:
+    """What a flow is called: its file without folder and ending."""
+    return Path(machine.file).stem if machine.file else "flow"
 
 
 def new_name() -> str:

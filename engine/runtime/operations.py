@@ -1,18 +1,20 @@
-"""What operators do to the executions of a store, from any process: redrive, pause, unpause, prune."""
+"""What operators do to the executions of a store, from any process: redrive, pause, unpause, prune, publish."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from engine.errors import ExecutionPaused, InvalidInput
+from engine.machine import StateMachine
 from engine.query import UNSET
 from engine.runtime.context import EngineHost
-from engine.runtime.machines import Definition, Machines
+from engine.runtime.machines import Definition, Machines, flow_name
 from engine.runtime.redriving import redriven
 from engine.runtime.simulate import Outcome
-from engine.stores import Redrive, Store, pausing, pruning
+from engine.stores import Redrive, Store, pausing, pruning, versions
+from engine.stores.versions import Alias, Version
 from engine.values import JSON
 
 
@@ -110,6 +112,39 @@ class Operations:
         """
         wanted = pruning.ENDED if statuses is None else statuses
         return pruning.prune(self._store, before.timestamp(), wanted, count_only=count_only)
+
+    def publish(self, flow: Definition, *, description: str | None = None) -> tuple[str, int]:
+        """Make a flow its next version, which never changes; answers the flow's name and the number, from 1. The
+        latest version once more keeps its number. Raises as `start` for `flow`."""
+        machine = self.machines.ready(flow)
+        name, digest = flow_name(machine), self.machines.digest(machine)
+        with self._store.transaction():
+            self._store.put_definition(digest, machine.source, machine.file)
+            number = versions.publish(self._store, name, digest, description, self.host.clock.now())
+        return name, number
+
+    def route(self, flow: str, alias: str, routes: Mapping[int, int]) -> None:
+        """Have an alias of a flow route new executions to one version or two, by weights of 100 in all.
+
+        Raises InvalidInput, UnknownVersion.
+        """
+        versions.route(self._store, flow, alias, routes, self.host.clock.now())
+
+    def versions(self, flow: str) -> Sequence[Version]:
+        """The published versions of a flow, the oldest first."""
+        return versions.versions(self._store, flow)
+
+    def aliases(self, flow: str) -> Sequence[Alias]:
+        """The aliases of a flow, by name."""
+        return versions.aliases(self._store, flow)
+
+    def published(self, reference: str, name: str) -> StateMachine:
+        """The flow of `booking:3`, or of `booking:live` for the execution of that name: the same name is always drawn
+        the same version. Raises UnknownVersion, InvalidInput."""
+        flow, _, qualifier = reference.partition(":")
+        if not flow or not qualifier:
+            raise InvalidInput(f"{reference!r} is not FLOW:VERSION or FLOW:ALIAS, such as booking:live")
+        return self.machines.of(versions.resolve(self._store, flow, qualifier, name).definition)
 
     def _check_not_paused(self, name: str) -> None:
         """Raises ExecutionPaused, ExecutionNotFound."""

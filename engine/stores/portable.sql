@@ -47,3 +47,16 @@ SELECT id FROM executions WHERE id IN (?) AND status <> 'RUNNING' AND stopped_at
 
 -- name: stopped_at
 SELECT stopped_at FROM executions WHERE name = ?;
+
+-- name: publish
+INSERT INTO versions (flow, number, definition, description, created_at) VALUES (?, ?, ?, ?, ?);
+
+-- name: versions
+SELECT number, definition, description, created_at FROM versions WHERE flow = ? ORDER BY number;
+
+-- name: route
+INSERT INTO aliases (flow, name, routes, updated_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (flow, name) DO UPDATE SET routes = excluded.routes, updated_at = excluded.updated_at;
+
+-- name: aliases
+SELECT name, routes FROM aliases WHERE flow = ? ORDER BY name;
