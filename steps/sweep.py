@@ -21,7 +21,8 @@ BATCH = 50
 STUCK_S = 1800
 """A booking's own flow resolves a pending ride within ten minutes, and touches a booking that it gives up on."""
 NEGLECTED_S = 120
-MESSAGE_S, MESSAGE_AGAIN_S = 3600, 60
+MESSAGE_S, MESSAGE_AGAIN_S, MESSAGE_LEFT_S = 3600, 60, 1200
+"""How long a message is tried; how old it is for that when nothing matched it, and when its own flow has given up."""
 KEY_S = 60
 POINTS_S = 7 * 86_400
 WATCH_AT_S = (60, 300, 900, 3600, 6 * 3600, 24 * 3600)
@@ -67,6 +68,7 @@ def find(payload: Any, ctx: StepContext) -> dict[str, Any]:
                 repo.db,
                 oldest=later(repo.now, -MESSAGE_S),
                 since=later(repo.now, -MESSAGE_AGAIN_S),
+                left=later(repo.now, -MESSAGE_LEFT_S),
                 limit=BATCH,
             ),
             "rides": statements("looks.sql")["neglected"].rows(

@@ -16,10 +16,11 @@ SELECT * FROM orphan_watch WHERE client_reference = :client_reference;
 UPDATE orphan_watch SET next_check_at = :next_check_at, closed_at = :closed_at, result = :result
 WHERE client_reference = :client_reference AND closed_at IS NULL;
 
--- Messages that nobody could do anything about yet, in the order of their rides.
+-- Messages that nobody could do anything about yet, in the order of their rides; new ones are in the hands of their flow.
 -- name: open_messages
 SELECT provider, webhook_id FROM webhook_inbox
-WHERE state IN ('NEW', 'UNMATCHED') AND received_at >= :oldest AND received_at <= :since
+WHERE received_at >= :oldest
+  AND (state = 'UNMATCHED' AND received_at <= :since OR state = 'NEW' AND received_at <= :left)
 ORDER BY received_at, ride_seq LIMIT :limit;
 
 -- What could not be matched in its time is about nothing of ours.

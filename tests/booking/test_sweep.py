@@ -146,3 +146,42 @@ def test_keys_slots_and_messages_that_nobody_needs_are_freed(world: Any) -> None
     assert [row["idem_key"] for row in here.rows("SELECT idem_key FROM idempotency_keys ORDER BY 1")] == ["k2", "k3"]
     assert here.rows("SELECT state FROM webhook_inbox") == [{"state": "IGNORED"}]
     assert here.violations() == []
+
+
+def test_a_message_that_came_before_its_booking_is_taken_up_again(world: Any) -> None:
+    here = world(plan=plan_of({"life": ["DRIVER_ASSIGNED"]}))
+    data = {"ride_id": "gtx_1", "client_reference": f"{BOOKING}-r1", "sequence": 9, "status": "CONFIRMED"}
+    payload = {"type": "ride.status_changed", "timestamp": "2026-05-04T08:00:00Z", "data": data}
+    message = {"provider": "globaltaxi", "webhook_id": "wh_early", "payload": payload}
+    here.engine.run(ROOT / "flows/webhook.yaml", message, name="webhook-early")
+    assert here.rows("SELECT state FROM webhook_inbox") == [{"state": "UNMATCHED"}]
+    here.book(scheduled())
+    here.clock.advance(90)
+    sweep(here)
+    finish(here)
+    assert here.rows("SELECT state FROM webhook_inbox") == [{"state": "APPLIED"}]
+    assert booking(here)["status"] == "DRIVER_ASSIGNED"
+
+
+def test_a_completed_ride_gets_its_points_once(world: Any) -> None:
+    here = world(plan=plan_of({"life": ["PASSENGER_ON_BOARD", "COMPLETED"]}))
+    here.book(scheduled())
+    here.clock.advance(200)
+    sweep(here)  # nobody followed it: the sweep does
+    assert booking(here)["status"] == "COMPLETED"
+    for _ in range(3):
+        here.clock.advance(60)
+        sweep(here)
+        finish(here)
+    # 30.00 GBP at four points for each pound
+    assert here.rows("SELECT points, basis_minor FROM loyalty_accruals") == [{"points": 120, "basis_minor": 3000}]
+    again = here.engine.run(ROOT / "flows/loyalty.yaml", {"booking_id": BOOKING}, name="again")
+    assert again.output == {"booking_id": BOOKING, "points": 120}
+    assert here.violations() == []
+
+
+def finish(here: World) -> None:
+    """Drive on what was started beside."""
+    for name in here.engine.unfinished():
+        if not name.startswith("track-"):
+            here.engine.resume(name)

