@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from base64 import b64encode
+from secrets import token_bytes
 
 from engine import Serving, on_serve
 from steps.bookings.personal import DEMO_KEY
@@ -18,11 +20,18 @@ def member_key(serving: Serving) -> None:
 
 @on_serve
 def taxi_simulator(serving: Serving) -> None:
-    """Start the simulator of the taxi company in this process, unless TAXI_URL (`--taxi`) names a real one."""
+    """Start the simulator of the taxi company in this process, unless TAXI_URL (`--taxi`) names a real one.
+
+    Its rides live by themselves, and it tells of them by messages that are signed with a secret of this run.
+    """
     if serving.settings.get("TAXI_URL"):
         serving.say(f"the taxi company is {serving.settings['TAXI_URL']}")
         return
-    simulator = importlib.import_module("steps.simulator").Simulator().start()  # heavy, and needed for this alone
+    simulated = importlib.import_module("steps.simulator")  # heavy, and needed for this alone
+    secret = serving.settings.setdefault("TAXI_WEBHOOK_SECRET", f"whsec_{b64encode(token_bytes(24)).decode()}")
+    target = f"{serving.url}/v1/webhooks/globaltaxi"
+    plan = {"defaults": {"drive": True}}
+    simulator = simulated.Simulator(plan, webhook_url=target, webhook_secret=secret).start()
     serving.at_end(simulator.stop)
     serving.settings["TAXI_URL"] = simulator.url
     serving.say(f"a simulator of the taxi company runs at {simulator.url} (name a real one with --taxi)")

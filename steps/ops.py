@@ -1,13 +1,14 @@
-"""Steps that call for people."""
+"""Steps that call for people, and what operations see of the taxi company."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from engine import StepContext, step
+from engine import Host, Sample, StepContext, on_scrape, step
 from steps.bookings.repository import repository
 from steps.bookings.shapes import ERROR, STORE_ERRORS, about_a_booking
-from steps.taxi_api.health import health_of
+from steps.taxi_api.health import STATES, health_of
 
 
 @step(
@@ -30,12 +31,14 @@ def attention(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     return {"attention": True}
 
 
-@step(
-    "ops.taxi_health",
-    output={"type": "object", "additionalProperties": {"type": "object", "required": ["state", "tokens"]}},
-)
-def taxi_health(payload: Any, ctx: StepContext) -> dict[str, Any]:
-    """How this process sees the taxi company, for metrics: by operation its breaker, recent calls and retry budget."""
-    base = ctx.settings.get("TAXI_URL", "").rstrip("/")
-    now = ctx.now().timestamp()
-    return {operation: health.state(now) for operation, health in health_of(base).items()}
+@on_scrape
+def breakers(host: Host) -> Iterator[Sample]:
+    """How this process sees the taxi company, by operation."""
+    base, now = host.settings.get("TAXI_URL", "").rstrip("/"), host.now().timestamp()
+    for operation, health in health_of(base).items() if base else ():
+        state, labels = health.state(now), {"operation": operation}
+        yield Sample("taxi_breaker", "0: closed, 1: half-open, 2: open.", STATES.index(state.state), labels)
+        yield Sample("taxi_calls_window", "Calls of the last half minute.", state.calls, labels)
+        yield Sample("taxi_failures_window", "Calls of the last half minute that failed.", state.failures, labels)
+        yield Sample("taxi_retry_tokens", "What is left of the retry budget, of 10.", state.tokens, labels)
+        yield Sample("taxi_wait_seconds", "How long the taxi company wants to be left alone.", state.wait_s, labels)

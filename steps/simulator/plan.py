@@ -33,11 +33,15 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What happens to every call without a fault. ``latency_ms``: {p50, p99} of a log-normal; None answers at once."""
+    """What happens to every call without a fault. ``latency_ms``: {p50, p99} of a log-normal; None answers at once.
+
+    ``drive``: a ride lives by itself, from its driver to its end, by its pickup time and the simulator's clock.
+    """
 
     latency_ms: Mapping[str, float] | None = None
     read_lag_s: float = 0
     webhook_delay_ms: float = 0
+    drive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class Simulation:
         self.faults = FaultPlan(plan.seed, list(plan.faults), plan.hang_s)
         self.supplier.seed = self.tokens.seed = self.mailbox.seed = plan.seed
         self.supplier.contract, self.supplier.tariff = plan.contract, plan.pricing
-        self.supplier.read_lag_s = plan.defaults.read_lag_s
+        self.supplier.read_lag_s, self.supplier.drive = plan.defaults.read_lag_s, plan.defaults.drive
         self.tokens.auth = plan.auth
         self.mailbox.delay_s = plan.defaults.webhook_delay_ms / 1000
         self.mailbox.attempts = plan.contract.webhook_attempts

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from steps.simulator.contract import Contract, Refusal
+from steps.simulator.contract import LIFE, Contract, Refusal
 from steps.simulator.pricing import QUOTE_LIFE_S, Quote, Route, Tariff, classes_for, render_quote
 from steps.simulator.rides import Ride, RideEvent, token
 
@@ -45,6 +45,8 @@ class Terms:
 
 
 AS_USUAL = Terms()
+ASSIGNED_S, SETS_OFF_S, BOARDING_S, SHORTEST_S = 1200.0, 900.0, 240.0, 5.0
+CITY_KMH = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Supplier:
     contract: Contract
     tariff: Tariff
     read_lag_s: float = 0.0
+    drive: bool = False
     quotes: dict[str, Quote] = field(default_factory=dict)
     rides: dict[str, Ride] = field(default_factory=dict)
     tombstones: set[str] = field(default_factory=set)
@@ -234,8 +237,22 @@ class Supplier:
         ride = Ride(name, reference, quote, now, terms.status, pickup_time, details, self._events)
         self.rides[name] = ride
         siblings.append(ride)
-        self.follow(ride, terms.steps, now)
+        self.follow(ride, terms.steps or self._course(ride, terms, now), now)
         return ride
+
+    def _course(self, ride: Ride, terms: Terms, now: float) -> tuple[LifeStep, ...]:
+        """A ride's undisturbed life: the driver sets off a quarter of an hour before the pickup."""
+        if not self.drive or terms.status != "CONFIRMED":
+            return ()
+        pickup = ride.pickup_time if ride.pickup_time is not None else now + ride.quote.eta_min * 60
+        ends_at = pickup + BOARDING_S + ride.quote.route.road_km() / CITY_KMH * 3600
+        moments = (pickup - ASSIGNED_S, pickup - SETS_OFF_S, pickup, pickup + BOARDING_S, ends_at)
+        steps, before = [], now
+        for moment, status in zip(moments, LIFE[2:], strict=True):
+            at = max(moment, before + SHORTEST_S)
+            steps.append(LifeStep(at - before, status))
+            before = at
+        return tuple(steps)
 
     def _admit(self, ride: Ride, terms: Terms) -> Ride:
         if terms.says_duplicate:

@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine import StepError
 from steps.taxi_api.errors import PATIENCE_S
@@ -28,7 +28,7 @@ WASTED: Final = FAILURES | {"Taxi.BadResponse"}
 """What takes a token of the retry budget."""
 LONGEST_SHARED_WAIT_S: Final = 60.0
 """However long one booking was told to wait: after this somebody asks again."""
-CLOSED, OPEN, HALF_OPEN = "closed", "open", "half-open"
+CLOSED, HALF_OPEN, OPEN = STATES = ("closed", "half-open", "open")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,16 @@ class Limits:
     tokens: float = 10.0
     per_success: float = 0.1
     pace_s: float = 2.0
+
+
+class State(NamedTuple):
+    """For metrics: the breaker, the calls of its window, the retry budget, and the wait that was asked for."""
+
+    state: str
+    calls: int
+    failures: int
+    tokens: float
+    wait_s: float
 
 
 class Health:
@@ -96,17 +106,13 @@ class Health:
         with self._lock:
             self._give_back()
 
-    def state(self, now: float) -> dict[str, object]:
-        """For metrics: `{state, calls, failures, tokens, wait_s}` of the window that ends now."""
+    def state(self, now: float) -> State:
+        """How it is now."""
         with self._lock:
             self._forget(now)
-            return {
-                "state": self._state,
-                "calls": len(self._calls),
-                "failures": sum(failed for _, failed in self._calls),
-                "tokens": round(self._tokens, 1),
-                "wait_s": round(self._waiting(now), 3),
-            }
+            failures = sum(failed for _, failed in self._calls)
+            wait_s = round(self._waiting(now), 3)
+            return State(self._state, len(self._calls), failures, round(self._tokens, 1), wait_s)
 
     def _check_wait(self, now: float) -> None:
         left = self._waiting(now)

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from engine import StepError
+from steps.ops import breakers
 from steps.taxi_api.health import CREATE, Health
 from tests.booking.test_cancel import cancel, in_three_hours
-from tests.booking.world import BOOKING, World, asap
+from tests.booking.world import World, asap
 
 CASES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("health.yaml").read_text())
 MEMBERS = ("mem_demo_prestige", "mem_demo_plus")
@@ -81,12 +82,14 @@ def test_a_limit_that_one_booking_meets_is_kept_by_the_others(world: Any) -> Non
 
 
 def test_the_breakers_can_be_read_for_metrics(world: Any) -> None:
-    here = world()
-    here.book(asap(), name=BOOKING)
-    flow = {"StartAt": "Ask", "States": {"Ask": {"Type": "Task", "Resource": "step:ops.taxi_health", "End": True}}}
-    found = here.engine.run(flow, {}, name="metrics").output
-    assert found["create"] == {"state": "closed", "calls": 1, "failures": 0, "tokens": 10.0, "wait_s": 0.0}
-    assert set(found) == {"quote", "create", "read", "cancel"}
+    here = world(plan={"faults": [{"op": "createQuotes", "fault": "status", "params": {"status": 503}}]})
+    for number in range(10):
+        book(here, number)
+    seen = {(sample.name, sample.labels["operation"]): sample.value for sample in breakers(here.engine.host)}
+    assert seen["taxi_breaker", "quote"] == 2
+    assert seen["taxi_failures_window", "quote"] == 10
+    assert seen["taxi_retry_tokens", "quote"] < 5
+    assert (seen["taxi_breaker", "cancel"], seen["taxi_retry_tokens", "cancel"]) == (0, 10)
 
 
 def test_a_token_is_renewed_before_it_expires(world: Any) -> None:
