@@ -69,7 +69,7 @@ def test_a_ride_goes_through_its_life(case: dict[str, Any], world: Any) -> None:
 
 def test_a_ride_far_ahead_is_looked_at_every_quarter_of_an_hour_and_near_its_pickup_every_minute(world: Any) -> None:
     def end(seconds: float) -> None:
-        if here.clock.now() >= pickup:
+        if here.clock.now() >= pickup and here.sim.rides()[0]["live"]:
             here.sim.advance_ride(BOOKING + "-r1", to="COMPLETED")
 
     here = world()
