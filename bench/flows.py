@@ -68,7 +68,7 @@ def chain(length: int = LENGTH) -> dict[str, Any]:
     return {"StartAt": names[0], "States": states}
 
 
-def wait(seconds: float) -> dict[str, Any]:
+def wait(seconds: int) -> dict[str, Any]:
     """Wait, and nothing else."""
     return {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": seconds, "End": True}}}
 

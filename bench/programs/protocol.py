@@ -60,6 +60,18 @@ class Program:
             raise RuntimeError(f"{' '.join(map(str, self._process.args[3:]))} said {line!r}")  # type: ignore[index]
         return line
 
+    def ask(self, fact: str) -> Any:
+        """What it answers to one word."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{fact}\n")
+        self._process.stdin.flush()
+        return self.result()
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._process.kill()
+        self._process.wait()
+
     def result(self) -> Any:
         """The JSON that it prints at the end."""
         return json.loads(self.read())

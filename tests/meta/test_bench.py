@@ -11,8 +11,12 @@ from bench.__main__ import THEMES
 from bench.settings import Settings
 from bench.table import Figure, line
 
+SLOW = {"startup", "waiting", "recovery", "starts"}
 
-@pytest.mark.parametrize("theme", [theme for theme in THEMES if theme != "startup"])
+
+@pytest.mark.parametrize(
+    "theme", [pytest.param(theme, marks=pytest.mark.chaos if theme in SLOW else ()) for theme in THEMES]
+)
 def test_a_theme_measures_and_names_each_figure_once(theme: str, tmp_path: Path) -> None:
     settings = Settings(("sqlite",), 0.05, 0.001, False, tmp_path)
     figures = list(import_module(f"bench.{theme}").measure(settings))
