@@ -20,8 +20,8 @@ from engine.runtime.engine import Engine
 def stop(name: str, error: str | None, cause: str | None, store: str, as_json: bool) -> None:
     """End an execution as ABORTED.
 
-    No state of it runs after that, and no Catch sees it. One that has ended before stays as it is. One that another
-    process is running cannot be stopped from here: interrupt that process first.
+    No state of it runs after that, and no Catch sees it. One that has ended before stays as it is. The process
+    that runs it, if one does, is told and waited for.
 
     \b
     Examples:
