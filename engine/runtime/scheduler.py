@@ -59,7 +59,7 @@ class Scheduler:
         self.lookout = Lookout(host)
         self.pause = 0.0
         self.draining: float | None = None
-        self.restless = False
+        self.restless = self.outside = False
         self.ended = 0
 
     # -- the round -------------------------------------------------------------------------------------------------
@@ -68,6 +68,9 @@ class Scheduler:
         """Once round. Answers whether there was anything to do; `patient`: wait for it if not. Raises Replaced."""
         worked = False
         try:
+            if self.outside:
+                self.store.enter(self.lease)
+                self.outside = False
             self.look_around()
             worked = self.take_in(patient and not self.busy)
             worked = self.ring() or worked
@@ -390,4 +393,4 @@ class Scheduler:
         self.lookout.clear()
         self.alarms.clear()
         self.calls.clear()
-        self.store.enter(self.lease)
+        self.outside = True

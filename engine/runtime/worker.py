@@ -97,7 +97,7 @@ class Worker:
     def run(self) -> None:
         """Work until `stop`, and then until the calls that are out have ended (30 s at most). Raises what the scheduler
         could not cope with."""
-        self._scheduler.store.enter(self._scheduler.lease)
+        self._scheduler.outside = True
         hooks = threading.Thread(target=self._rest_beside, name="hooks", daemon=True)
         hooks.start()
         self._begin_turn()

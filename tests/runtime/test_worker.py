@@ -471,6 +471,32 @@ def test_a_worker_that_was_given_up_forgets_what_it_held_and_goes_on(tmp_path: P
     assert "others have taken over" in caplog.text
 
 
+def test_a_worker_that_finds_no_store_when_it_comes_back_tries_again(tmp_path: Path, caplog: Any) -> None:
+    here, steps = url(tmp_path), {"work": echo}
+    with Engine(here, steps=steps) as engine, Engine(here, steps=steps) as other:
+        store: Any = engine._store
+        enter, left = store.enter, [2]
+
+        def fails_twice(lease: float) -> int:
+            left[0] -= 1
+            if left[0] >= 0:
+                raise StoreUnavailable("away")
+            return enter(lease)
+
+        store.enter = fails_twice
+        with working(engine) as worker:
+            assert worker.submit(one(), 1, name="x").result(PATIENCE).output == 1
+            left[0] = 2
+            with other._store.transaction() as db:  # as if its lease had ended
+                db.execute("UPDATE owners SET lease_until = 0")
+            other._store.beat()
+            wait_until(lambda: left[0] < 0)
+            other.start(one(), 2, name="y")
+            wait_until(lambda: other.describe("y")["status"] == "SUCCEEDED")
+    assert "others have taken over" in caplog.text
+    assert caplog.text.count("the store does not answer") == 2
+
+
 def test_a_stopped_worker_lets_its_calls_end_and_gives_the_rest_back(tmp_path: Path) -> None:
     gate, inside = threading.Event(), threading.Event()
 
