@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+_reading = Lock()
 Table = dict[str, dict[str, Any]]
 
 
@@ -17,7 +20,9 @@ def table(directory: Path, name: str) -> Table:
     """The objects of `{name}.yaml` by id, read again when the file has changed. Raises Missing."""
     file = directory / f"{name}.yaml"
     try:
-        return _read(file, file.stat().st_mtime_ns)
+        changed = file.stat().st_mtime_ns
+        with _reading:  # one thread reads for all; a large file read by many at once stands everything still
+            return _read(file, changed)
     except OSError as problem:
         raise Missing(f"{file.name}: {problem.strerror}") from problem
 
@@ -27,8 +32,12 @@ def _read(file: Path, changed: int) -> Table:
     import yaml
 
     try:
-        found = yaml.load(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        text = file.read_text(encoding="utf-8")
+        if text.startswith("{"):  # a large table is better written as JSON, which is YAML too and read much faster
+            found = json.loads(text)
+        else:
+            found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError) as problem:
         raise Missing(f"{file.name} is not valid YAML") from problem
     if not isinstance(found, dict) or not all(isinstance(item, dict) for item in found.values()):
         raise Missing(f"{file.name} must hold objects by id")

@@ -36,6 +36,7 @@ from tests.booking.world import ROOT, SIM_RIDES, asap
 DOORS = ("refuse", "black_hole")
 """Faults that strike all bookings of a moment, not one: they come more rarely."""
 CANCELS = 0.05
+UNDER_WAY = 1500
 SLOW_CANCEL = ("Seconds: 900", "Seconds: 15")
 SCALE = "0.15"
 HANG_S = 1.5
@@ -160,7 +161,7 @@ class Soak:
                 self.engine.start(cancel, given, name=f"cancel-{number}")
                 self.report.cancels += 1
             if number % 50 == 49:
-                self._wait(lambda: self._running() < 400, self.patience)
+                self._wait(lambda: self._running() < UNDER_WAY, self.patience)
                 print(f"{number + 1} started, {self._running()} under way", file=sys.stderr)
 
     def _flow(self, name: str) -> str:
