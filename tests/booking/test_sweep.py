@@ -136,7 +136,7 @@ def test_keys_slots_and_messages_that_nobody_needs_are_freed(world: Any) -> None
     here.book(scheduled())
     now, old, soon = "2026-05-04T08:00:00.000Z", "2026-05-04T06:00:00.000Z", "2026-05-04T09:00:00.000Z"
     key = "INSERT INTO idempotency_keys (scope, idem_key, fingerprint, state, booking_id, locked_until, created_at,"
-    key += f" expires_at) VALUES ('a', '{{}}', 'f', 'IN_PROGRESS', {{}}, '{{}}', '{now}', '{now}');"
+    key += f" expires_at) VALUES ('a', '{{}}', 'f', 'IN_PROGRESS', {{}}, '{{}}', '{now}', '2026-05-06T08:00:00.000Z');"
     keys = [("k1", "NULL", old), ("k2", f"'{BOOKING}'", old), ("k3", "NULL", soon)]
     message = f"('globaltaxi', 'w1', 'x', 'y', 1, 't', '{old}', '{old}', 'UNMATCHED', '{{}}')"
     slot = f"(booking_id, member_ref, period, starts_at, ends_at) VALUES ('{BOOKING}', 'm', '2026', '{now}', '{now}')"

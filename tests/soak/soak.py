@@ -35,6 +35,8 @@ from tests.booking.world import ROOT, SIM_RIDES, asap
 
 DOORS = ("refuse", "black_hole")
 """Faults that strike all bookings of a moment, not one: they come more rarely."""
+LASTING = "price_changed"
+"""It changes what the route costs for everybody from then on: after some, no ride is cheap enough."""
 CANCELS = 0.05
 UNDER_WAY = 1500
 SLOW_CANCEL = ("Seconds: 900", "Seconds: 15")
@@ -70,7 +72,7 @@ def plan(rate: float) -> dict[str, Any]:
     """Every fault of the catalogue that concerns a call, each with its share of the calls."""
     faults = []
     for entry in (entry for found in catalogue().values() for entry in found["plan"]["faults"]):
-        if entry.get("op") == "webhook":
+        if entry.get("op") == "webhook" or entry["fault"] == LASTING:
             continue
         often = rate / 20 if entry["fault"] in DOORS else rate
         kept = {key: value for key, value in entry.items() if key not in ("nth", "times")}
