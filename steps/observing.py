@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from engine import Host, Sample, on_scrape
 from steps.bookings.moments import later, parse, stamp
 from steps.bookings.sql import statements
-from steps.taxi_api.health import CLOSED, HALF_OPEN, OPEN, health_of
 
 LOG_KEYS = frozenset({"booking_id", "reference", "ride_ref", "member_ref", "provider", "webhook_id", "event_id"})
 """Fields that may be logged. None is personal: the member is a pseudonym."""
@@ -34,23 +33,10 @@ def sample(host: Host) -> Iterator[Sample]:
     for row in ended:
         labels = {"status": row["status"], "failure": row["failure_code"] or ""}
         yield Sample("bookings_ended_last_hour", "Bookings that ended in the last hour.", row["bookings"], labels)
-    yield from _taxi(host)
     for name, about in WAITING.items():
         yield Sample(name, about, waiting[name])
 
 
-def _taxi(host: Host) -> Iterator[Sample]:
-    """How the taxi company is doing, as far as this process has seen."""
-    base = host.settings.get("TAXI_URL")
-    for operation, health in health_of(base.rstrip("/")).items() if base else ():
-        state = health.state(host.now().timestamp())
-        about = "Whether the breaker of an operation is open (1), trying (0.5), or closed."
-        yield Sample("taxi_breaker", about, BREAKER[str(state["state"])], {"operation": operation})
-        failures = float(str(state["failures"]))
-        yield Sample("taxi_failures", "Failed calls of the last 30 s.", failures, {"operation": operation})
-
-
-BREAKER = {CLOSED: 0.0, HALF_OPEN: 0.5, OPEN: 1.0}
 WAITING = {
     "bookings_attention": "Open bookings that people must look at.",
     "bookings_overdue": "Bookings that have been on their way for more than an hour.",

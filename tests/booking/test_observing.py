@@ -14,7 +14,6 @@ from engine.telemetry.prometheus import HELP
 from steps.booking import request
 from steps.bookings.repository import repository
 from steps.observing import LOG_KEYS, sample
-from steps.taxi_api.health import health_of
 from tests.booking.world import BOOKING, ROOT, Desk, asap
 
 SECRETS = ("Rivera", "RIVERA", "+447700900123", "ana.rivera", "Example Boulevard", "55.3644", asap()["member_id"])
@@ -23,15 +22,6 @@ FAILURE = {"code": "no_vehicles_available", "retryable": True, "user_message": "
 
 def samples(desk: Desk) -> dict[str, float]:
     return {"|".join((found.name, *found.labels.values())): found.value for found in sample(desk)}
-
-
-def test_the_breakers_of_the_taxi_company_are_shown(desk: Desk) -> None:
-    desk.settings["TAXI_URL"] = "http://taxi.example/v1/"
-    for _ in range(20):
-        health_of("http://taxi.example/v1")["create"].leave(desk.now().timestamp(), "Taxi.NotSent")
-    found = samples(desk)
-    assert (found["taxi_breaker|create"], found["taxi_breaker|read"]) == (1, 0)
-    assert found["taxi_failures|create"] == 20
 
 
 def test_a_quiet_system_has_nothing_to_tell(desk: Desk) -> None:
