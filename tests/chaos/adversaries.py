@@ -36,7 +36,7 @@ def freeze(trial: Trial) -> None:
 
 def set_clock(trial: Trial) -> None:
     """Every clock is wrong from now on: ahead, or behind."""
-    (trial.folder / "clock").write_text(str(trial.random.uniform(-3.0, 30.0)))
+    trial.set_clock(trial.random.uniform(-3.0, 30.0))
     trial.seen["clocks set"] += 1
 
 

@@ -71,7 +71,7 @@ def endure(trial: Trial, seconds: float, *adversaries: Any, pause: float = 0.4) 
     with trial.working():
         with trial.disturbed(*adversaries, pause=pause):
             time.sleep(seconds)
-        (trial.folder / "clock").write_text("60")  # whatever was waited for is over
+        trial.set_clock(60.0)  # whatever was waited for is over
         trial.wait()
     found = trial.audit()
     print(f"\nseed {SEED}: " + ", ".join(f"{count} {what}" for what, count in found.items()))
