@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -62,7 +62,8 @@ def list_executions(
     """List executions, the youngest first.
 
     A running one is shown with the state that it is in, and when that is so, that it is paused, or parked before a
-    paused step; a failed one with its error.
+    paused step; a failed one with its error. Those that another execution has started stand indented below it, or,
+    where it is not in the list itself, name it.
 
     \b
     Examples:
@@ -91,20 +92,43 @@ def list_executions(
 def summary_lines(found: Sequence[Summary], style: Style) -> list[str]:
     """The table of executions, with a head. Pure."""
     rows = [["  NAME", "FLOW", "STATUS", "STARTED", "TOOK", ""]]
-    for summary in found:
+    listed = {summary.name for summary in found}
+    ordered = list(families(found))
+    for depth, summary in ordered:
         rows.append(
             [
-                f"  {one_line(summary.name)}",
+                f"  {'  ' * depth}{one_line(summary.name)}",
                 one_line(summary.flow),
                 summary.status,
                 style.moment(summary.started),
                 "" if summary.stopped is None else duration(summary.stopped - summary.started),
-                one_line(summary.error or _standing(summary)),
+                one_line(" ".join(filter(None, (summary.error or _standing(summary), _origin(summary, listed))))),
             ]
         )
     head, *lines = table(rows)
-    marks = [style.mark(STATUS_MARKS[summary.status]) + line[1:] for summary, line in zip(found, lines, strict=True)]
+    marks = [
+        style.mark(STATUS_MARKS[summary.status]) + line[1:] for (_, summary), line in zip(ordered, lines, strict=True)
+    ]
     return [style.paint(head, "faint"), *marks]
+
+
+def families(found: Sequence[Summary]) -> Iterator[tuple[int, Summary]]:
+    """In their order, but for children: they come behind their parent, the eldest first, with how deep they stand."""
+    listed = {summary.name for summary in found}
+    children: dict[str, list[Summary]] = {}
+    for summary in found:
+        if summary.parent in listed:
+            children.setdefault(summary.parent, []).append(summary)
+    left = [(0, summary) for summary in reversed(found) if summary.parent not in listed]
+    while left:
+        depth, summary = left.pop()
+        yield depth, summary
+        left += [(depth + 1, child) for child in children.get(summary.name, ())]
+
+
+def _origin(summary: Summary, listed: Container[str]) -> str:
+    """Who has started it, where that cannot be seen."""
+    return "" if summary.parent is None or summary.parent in listed else f"(started by {summary.parent})"
 
 
 def _standing(summary: Summary) -> str:

@@ -150,6 +150,8 @@ def remark(visit: Visit, style: Style) -> str:
         parts.append(f"{tried} tries")
     if visit.tries and visit.tries[-1].note:
         parts.append(one_line(visit.tries[-1].note))
+    if visit.tries and visit.tries[-1].child and visit.status != RUNNING:
+        parts.append(f"execution {one_line(visit.tries[-1].child)}")
     return "; ".join(parts)
 
 
@@ -186,7 +188,9 @@ def waiting_text(visit: Visit, style: Style) -> str:
     if waiting.kind == PARKED:
         return "parked: what it calls is paused"
     if waiting.kind == "TASK":
-        return "waits for a callback" + (f", at most until {moment}" if moment else "")
+        child = visit.tries[-1].child if visit.tries else None
+        what = "a callback" if child is None else f"execution {one_line(child)}"
+        return f"waits for {what}" + (f", at most until {moment}" if moment else "")
     return f"waits until {moment}" if moment else "waits"
 
 

@@ -10,7 +10,7 @@ from engine.cli.live import known
 from engine.cli.options import common_options, json_option, require_store, store_option
 from engine.cli.output import Output
 from engine.cli.render import head_line, status_line, tree_lines
-from engine.cli.style import Style, json_text
+from engine.cli.style import Style, json_text, one_line
 from engine.cli.trace import Lane, Trace, Try, Visit
 from engine.runtime.engine import Engine
 from engine.states.moments import format_timestamp
@@ -30,7 +30,8 @@ def show(name: str, full: bool, store: str, as_json: bool) -> None:
 
     Each state has its offset from the start and its duration; under it its failed tries, and the states of its
     branches and iterations. Of a caught error it says which one it was and where it led. Of a running execution
-    it says what it waits for.
+    it says what it waits for. A state that has started another execution names it, and an execution that another
+    one has started names that one: look at either with engine show.
 
     \b
     Examples:
@@ -55,7 +56,10 @@ def show_lines(described: dict[str, Any], trace: Trace, style: Style, *, full: b
     began = f"began {style.moment(trace.started)}"
     if described["paused"] is not None:
         began += "  (paused)"
-    lines = [head_line(described["name"], described["file"] or described["flow"], style, began), ""]
+    lines = [head_line(described["name"], described["file"] or described["flow"], style, began)]
+    if "parent" in described:
+        lines.append(f"started by execution {one_line(described['parent'])}")
+    lines.append("")
     lines += tree_lines(trace, style, full=full)
     lines += ["", status_line(trace, style)]
     if trace.status == "SUCCEEDED":
@@ -106,6 +110,8 @@ def _try_json(visit: Visit, attempt: Try) -> dict[str, Any]:
         document |= {"error": attempt.failure.error, "cause": attempt.failure.cause}
     if attempt.note is not None:
         document["note"] = attempt.note
+    if attempt.child is not None:
+        document["child"] = attempt.child
     if attempt.lanes:
         kind = "iterations" if visit.kind == "Map" else "branches"
         document[kind] = [_lane_json(lane) for lane in attempt.lanes]

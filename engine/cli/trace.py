@@ -28,6 +28,8 @@ or ended together with the fork or execution around it."""
 PARKED: Final = "PARKED"
 """What a state waits for that would call a paused step."""
 FORKS: Final = ("Parallel", "Map")
+STARTING: Final = ("flow", "states")
+"""Types of resources that start other executions."""
 TOLD_BY_STORE: Final = ("Submitted", "Failed", "TimedOut", "WaitStateEntered", "FailStateEntered", "ChoiceStateEntered")
 """Endings of event types after which a frame may wait for a moment that no event names: a Wait, a callback, a retry."""
 
@@ -52,9 +54,10 @@ class Waiting(NamedTuple):
 
 
 class Try:
-    """One attempt of a state. `lanes` are the branches or iterations that it started, `size` how many a Map has."""
+    """One attempt of a state. `lanes` are the branches or iterations that it started, `size` how many a Map has;
+    `child` is the name of the execution that it started."""
 
-    __slots__ = ("ended", "failure", "lanes", "note", "size", "started")
+    __slots__ = ("child", "ended", "failure", "lanes", "note", "size", "started")
 
     def __init__(self, started: float, size: int | None = None) -> None:
         self.started = started
@@ -62,6 +65,7 @@ class Try:
         self.ended: float | None = None
         self.failure: Failure | None = None
         self.note: str | None = None
+        self.child: str | None = None
         self.lanes: list[Lane] = []
 
 
@@ -285,9 +289,12 @@ class Trace:
             visit.tries.append(Try(time))
         elif kind.endswith("Submitted"):
             visit.submitted = True
+            if visit.tries:
+                visit.tries[-1].child = _child(details)
         elif kind.endswith(("Succeeded", "Failed", "TimedOut")) and visit.tries:
             attempt = visit.tries[-1]
             attempt.ended, attempt.note = time, details.get("note")
+            attempt.child = attempt.child or _child(details)
             visit.waiting = None
             if not kind.endswith("Succeeded"):
                 attempt.failure = Failure(details.get("error"), details.get("cause"))
@@ -374,3 +381,10 @@ def _explain(visit: Visit, failure: Failure) -> None:
         if inner is None:
             return
         visit = inner
+
+
+def _child(details: Mapping[str, JSON]) -> str | None:
+    """The name of the execution that a call has started, from its receipt or result."""
+    output = details.get("output")
+    arn = output.get("ExecutionArn") if details.get("resourceType") in STARTING and isinstance(output, dict) else None
+    return arn.rpartition(":")[2] if isinstance(arn, str) else None

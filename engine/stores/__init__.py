@@ -106,7 +106,8 @@ class Definition(NamedTuple):
 
 class Summary(NamedTuple):
     """One line of a list of executions. Times in seconds since the epoch; `state` of the root while it runs; `paused`:
-    since when it is; `parked`: the paused steps that it stands before, with spaces between."""
+    since when it is; `parked`: the paused steps that it stands before, with spaces between; `parent`: the execution
+    that has started it."""
 
     name: str
     flow: str
@@ -117,6 +118,7 @@ class Summary(NamedTuple):
     state: str | None
     paused: float | None = None
     parked: str | None = None
+    parent: str | None = None
 
 
 class Wanted(NamedTuple):

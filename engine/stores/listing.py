@@ -8,7 +8,7 @@ from typing import Any, Final
 from engine.core.execution import RUNNING
 from engine.stores import EVERYTHING, Store, Summary, Wanted, rows
 
-COLUMNS: Final = "name, flow, status, started_at, stopped_at, error, state, paused_at, parked"
+COLUMNS: Final = "name, flow, status, started_at, stopped_at, error, state, paused_at, parked, header"
 
 
 def summaries(store: Store, wanted: Wanted = EVERYTHING) -> Sequence[Summary]:
@@ -16,7 +16,7 @@ def summaries(store: Store, wanted: Wanted = EVERYTHING) -> Sequence[Summary]:
     sql, parameters = query(wanted)
     with store.reading() as db:
         found = db.execute(sql, parameters).fetchall()
-    return [Summary(*row)._replace(error=rows.decoded_error(row[5])) for row in found]
+    return [Summary(*row[:-1])._replace(error=rows.decoded_error(row[5]), parent=rows.parent(row[-1])) for row in found]
 
 
 def query(wanted: Wanted) -> tuple[str, list[Any]]:

@@ -6,13 +6,12 @@ name, and must not start it again. Definitions are kept; they are few, since the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from engine.core.execution import ABORTED, FAILED, SUCCEEDED, TIMED_OUT
 from engine.step import Connection
-from engine.stores import Store
+from engine.stores import Store, rows
 from engine.stores.sql import statements
 
 ENDED: Final = (SUCCEEDED, FAILED, TIMED_OUT, ABORTED)
@@ -54,10 +53,10 @@ def _ended(db: Connection, status: str, before: float, last: tuple[float, int]) 
 
 def _is_needed(db: Connection, header: str, before: float) -> bool:
     """Whether it was started by an execution that stays."""
-    parent = json.loads(header).get("parent") if '"parent"' in header else None
-    if not parent:
+    name = rows.parent(header)
+    if name is None:
         return False
-    found = db.execute(statements("portable")["stopped_at"], (parent["name"],)).fetchall()
+    found = db.execute(statements("portable")["stopped_at"], (name,)).fetchall()
     return bool(found) and (found[0][0] is None or found[0][0] >= before)
 
 

@@ -219,6 +219,12 @@ def decoded_error(text: str | None) -> str | None:
     return cast("str | None", _decoded(text))
 
 
+def parent(header: str) -> str | None:
+    """The execution that has started this one, from the column `header`."""
+    link = json.loads(header).get("parent") if '"parent"' in header else None
+    return None if link is None else cast(str, link["name"])
+
+
 def root(decision: Decision) -> tuple[str | None, str | None]:
     """State and body of the root frame; None for both when it did not change."""
     frame = decision.frames.get(ROOT)

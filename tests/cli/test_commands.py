@@ -243,6 +243,46 @@ def test_list_shows_the_youngest_first_and_can_be_narrowed(project: Project) -> 
     assert (found["name"], found["error"]) == ("c1", "ValueError")
 
 
+def nested(project: Project, child: str) -> None:
+    """A flow that starts another one."""
+    text = f"StartAt: Go\nStates:\n  Go: {{Type: Task, Resource: 'flow:{child}', End: true}}\n"
+    (project.folder / "trip.yaml").write_text(text, encoding="utf-8")
+
+
+def test_show_names_the_parent_and_the_child_of_a_nested_execution(project: Project) -> None:
+    nested(project, "order")
+    project("run", "trip.yaml", "--input", '{"id": 7}', "--name", "t1")
+    (child,) = [line.split()[1] for line in project("list").stdout.splitlines() if "t1-order" in line]
+    shown = project("show", "t1").stdout
+    assert f"execution {child}" in shown
+    assert "started by" not in shown
+    assert "started by execution t1\n" in project("show", child).stdout
+    (go,) = json.loads(project("show", "t1", "--json").stdout)["states"]
+    assert [attempt["child"] for attempt in go["tries"]] == [child]
+
+
+def test_show_says_for_which_execution_a_running_one_waits(project: Project) -> None:
+    nested(project, "ask")
+    project("run", "trip.yaml", "--name", "t1")
+    (child,) = [line.split()[1] for line in project("list").stdout.splitlines() if "t1-ask" in line]
+    assert f"waits for execution {child}\n" in project("show", "t1").stdout
+    assert "waits for a callback\n" in project("show", child).stdout
+
+
+def test_list_shows_children_below_their_parent_or_names_it(project: Project) -> None:
+    nested(project, "order")
+    project("run", "trip.yaml", "--input", '{"id": 7}', "--name", "t1")
+    project("run", "crash.yaml", "--name", "c1")
+    _, crashed, parent, child = project("list").stdout.splitlines()
+    assert (crashed[:5], parent[:5]) == ("✗ c1 ", "✓ t1 ")
+    assert child.startswith("✓   t1-order-")
+    (alone,) = project("list", "--flow", "order").stdout.splitlines()[1:]
+    assert alone.startswith("✓ t1-order-")
+    assert alone.endswith("(started by t1)")
+    found = json.loads(project("list", "--json").stdout)["executions"]
+    assert {summary["flow"]: summary["parent"] for summary in found} == {"crash": None, "trip": None, "order": "t1"}
+
+
 @pytest.mark.parametrize("command", ["show", "history", "stop", "resume"])
 def test_an_unknown_name_gets_the_closest_one_there_is(project: Project, command: str) -> None:
     project("run", "order.yaml", "--input", '{"id": 7}', "--name", "order-42")
