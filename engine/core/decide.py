@@ -8,6 +8,7 @@ from typing import Any, Final
 from engine.core import forks, task_events
 from engine.core.advance import Advance
 from engine.core.events import (
+    CallsReturned,
     DeadlineReached,
     Decision,
     Event,
@@ -85,9 +86,11 @@ def _resume(run: Advance, event: ExecutionResumed) -> None:
     for path, waiting in run.execution.frames.items():
         if waiting.wait == TASK and "submitted" not in waiting.call:
             frame = run.open(path)
-            frame.call = call = {**frame.call, "again": frame.call["again"] + again}
-            if "held" in call:  # it was never made, and its time begins now
-                call["again"] -= again
+            frame.call = call = {**frame.call}
+            unmade = call.pop("unmade", False)
+            if "held" not in call:
+                call["again"] += 0 if unmade else again
+            else:  # it was never made, and its time begins now
                 frame.due = None if call["left"] is None else event.time + call["left"]
                 frame.beat = None if call["heartbeat"] is None else event.time + call["heartbeat"]
                 del call["held"], call["left"]
@@ -186,6 +189,13 @@ def _held(run: Advance, event: TaskHeld) -> None:
         left = None if frame.due is None else frame.due - event.time
         frame.call = {**frame.call, "held": event.name, "left": left}
         frame.due = frame.beat = None
+
+
+def _returned(run: Advance, event: CallsReturned) -> None:
+    for token in event.tokens:
+        frame = _called(run, token)
+        if frame is not None and "submitted" not in frame.call:
+            frame.call = {**frame.call, "unmade": True}
 
 
 def _submitted(run: Advance, event: TaskSubmitted) -> None:
@@ -309,6 +319,7 @@ HANDLERS: Final[dict[type, Callable[[Advance, Any], None]]] = {
     TaskStarted: _started,
     TaskHeartbeat: _heartbeat,
     TaskHeld: _held,
+    CallsReturned: _returned,
     TimerFired: _timer,
     TimersFired: _timers,
     ExecutionStarted: _start,

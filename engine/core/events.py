@@ -111,6 +111,17 @@ class TaskHeld:
         self.time = time
 
 
+class CallsReturned:
+    """Whoever gives the execution back has not begun these calls: the next one to make them makes them for the first
+    time (ExecutionResumed). Their time-outs go on."""
+
+    __slots__ = ("time", "tokens")
+
+    def __init__(self, tokens: Sequence[str], time: float) -> None:
+        self.tokens = tokens
+        self.time = time
+
+
 class TimerFired:
     """A moment that a frame waits for has come. `started`: when the work that timed out began, if it did."""
 
@@ -180,6 +191,7 @@ Event = (
     | TaskFailed
     | TaskHeartbeat
     | TaskHeld
+    | CallsReturned
     | TimerFired
     | TimersFired
     | ExecutionResumed

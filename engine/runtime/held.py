@@ -9,10 +9,21 @@ from concurrent.futures import Future
 from typing import Final
 
 from engine.core.advance import Advance
-from engine.core.decide import handle
-from engine.core.events import DeadlineReached, Decision, Event, HistoryEvent, ScheduleTask, StartTimer, TimerFired
+from engine.core.decide import decide, handle
+from engine.core.events import (
+    CallsReturned,
+    DeadlineReached,
+    Decision,
+    Event,
+    HistoryEvent,
+    ScheduleTask,
+    StartTimer,
+    TimerFired,
+)
 from engine.core.execution import RUNNING, TASK, Execution
+from engine.errors import LeaseLost
 from engine.machine import StateMachine
+from engine.runtime.context import logger
 from engine.runtime.pausing import Happening, PauseAsked, parked
 from engine.runtime.simulate import Outcome
 from engine.stores import KEEP, Change
@@ -29,8 +40,9 @@ class Held:
     that are out or about to be made; `timers` a heap of moments and tokens ("" is the execution's own deadline);
     `alarm` when the worker is to look at them; `later` what happens to it while a batch with it is being written
     (None: none is); `out` how many calls are out, `queued` those that wait until fewer are; `aside` says until when it
-    is to be left alone, since it cannot go on here; `pausing`: no call is made any more, and when none is out it is
-    given back; `follower` is told of the end, and will want to see the `history`.
+    is to be left alone, since it cannot go on here, and `unmade` are the calls that had not begun by then; `pausing`:
+    no call is made any more, and when none is out it is given back; `follower` is told of the end, and will want to
+    see the `history`.
     """
 
     __slots__ = (
@@ -49,6 +61,7 @@ class Held:
         "queued",
         "signals",
         "timers",
+        "unmade",
         "version",
     )
 
@@ -67,6 +80,7 @@ class Held:
         self.out = 0
         self.queued: deque[ScheduleTask] | None = None
         self.aside: float | None = None
+        self.unmade: list[str] = []
         self.pausing = False
         self.follower: Future[Outcome] | None = None
         self.history: list[HistoryEvent] | None = None
@@ -96,7 +110,9 @@ class Held:
     def change(self, now: float) -> Change:
         """What has been decided since the last commit, to be written."""
         if self.aside is not None:
-            return Change(self.key, self.version, Decision(self.execution, {}, [], []), self.aside)
+            nothing = Decision(self.execution, {}, [], [])
+            back = decide(self.machine, self.execution, CallsReturned(self.unmade, now)) if self.unmade else nothing
+            return Change(self.key, self.version, back, self.aside)
         assert self.advance is not None
         decision = self.advance.decision()
         wakes = self._wakes(decision, now)
@@ -127,6 +143,13 @@ class Held:
         if self.follower is not None:
             events = self.history or []
             self.follower.set_result(Outcome(self.execution, lambda: events))
+
+    def lose(self) -> None:
+        """Others have it: tell whoever follows it."""
+        name = self.execution.name
+        logger.warning("execution %s has been taken over by another process", name)
+        if self.follower is not None:
+            self.follower.set_exception(LeaseLost(f"execution {name!r} goes on in another process: engine show {name}"))
 
     def written(self, decision: Decision) -> None:
         """The decision is durable."""

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from engine.core.decide import decide
 from engine.core.events import (
+    CallsReturned,
     DeadlineReached,
     Decision,
     ExecutionResumed,
@@ -25,7 +26,7 @@ from engine.core.events import (
     TimerFired,
 )
 from engine.core.execution import RUNNING, TASK
-from engine.errors import EngineError, LeaseLost
+from engine.errors import EngineError, LeaseLost, UnknownStep, UnsupportedResource
 from engine.machine import StateMachine
 from engine.runtime.calls import Declined, invoke
 from engine.runtime.context import CallContext, EngineHost
@@ -74,9 +75,12 @@ class InlineRun:
             self.timers.append((self.execution.deadline, ""))
 
     def release(self, wakes: float | None) -> None:
-        """Give the execution back as it is."""
-        nothing = Decision(self.execution, {}, [], [])
-        self.commit(nothing, wakes, standing=parked(nothing))
+        """Give the execution back as it is. Of calls that have not begun it is written down that they have not."""
+        unmade = CallsReturned([command.token for command in self.calls], self.host.clock.now())
+        decision = decide(self.machine, self.execution, unmade)
+        self.commit(decision, wakes, standing=parked(decision))
+        self.execution = decision.apply()
+        self.calls.clear()
 
     # -- decisions -------------------------------------------------------------------------------------------------
 
@@ -152,7 +156,11 @@ class InlineRun:
             heapq.heapify(self.timers)
             self.feed(held_back(command, self.host.clock.now()))
             return
-        step = self.resources.step(command.resource)
+        try:
+            step = self.resources.step(command.resource)
+        except (UnknownStep, UnsupportedResource):
+            self.calls.insert(0, command)  # it has not begun
+            raise
         if step.transactional:
             self.make_transactional(step, command, self.context(self.host, command))
         elif step.is_async or command.due is not None or command.beat is not None or self.calls or self.out:

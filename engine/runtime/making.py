@@ -6,10 +6,10 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from engine.core.events import Event, ScheduleTask, TaskHeartbeat
+from engine.core.events import CallsReturned, Event, ScheduleTask, TaskHeartbeat
 from engine.errors import EngineError, UnknownStep, UnsupportedResource
 from engine.runtime.calls import Declined, invoke, invoke_async
 from engine.runtime.context import CallContext, EngineHost
@@ -31,9 +31,10 @@ class Replaced(Exception):
 class Turn:
     """Which thread is the scheduler. It loses its turn when one call in it takes too long."""
 
-    __slots__ = ("_guard", "number", "pace", "since")
+    __slots__ = ("_guard", "_pool", "number", "pace", "since")
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
         self._guard = threading.Lock()
         self.number = 0
         self.since: float | None = None
@@ -53,6 +54,8 @@ class Turn:
             self.number += 1
             self.since = None
             if self.pace is not None:
+                self._pool.out += 1
+                self.pace.running += 1
                 self.pace.quick = False  # what it took is not known yet; the next one must not take a thread like it
             return True
 
@@ -70,7 +73,7 @@ class Calls:
         self.schemas = resources.steps.schemas
         self.pool = pool
         self.inbox = inbox
-        self.turn = Turn()
+        self.turn = Turn(pool)
         self.most = most
         self.ready = Turns()
         self.within: deque[Ready] = deque()
@@ -82,6 +85,23 @@ class Calls:
         self.pool.waiting.clear()
         for pace in self.pool.paces.values():
             pace.waiting.clear()
+
+    def withdraw(self, held: Held) -> list[str]:
+        """Take back the calls of an execution that have not begun; answers their tokens."""
+        places = (self.ready, self.pool.waiting, *(pace.waiting for pace in self.pool.paces.values()))
+        unmade = [command.token for place in places for command in place.take(held)]
+        unmade += [command.token for command in held.queued or ()]
+        unmade += [command.token for owner, command in self.within if owner is held]
+        held.queued = None
+        self.within = deque((owner, command) for owner, command in self.within if owner is not held)
+        return unmade
+
+    def give_back(self, everyone: Iterable[Held], feed: Callable[[Held, CallsReturned], None]) -> bool:
+        """Take back all that have not begun, and say so; answers whether there were any."""
+        found = [(held, unmade) for held in everyone if (unmade := self.withdraw(held))]
+        for held, unmade in found:
+            feed(held, CallsReturned(unmade, self.host.clock.now()))
+        return bool(found)
 
     @property
     def waiting(self) -> int:
@@ -97,7 +117,7 @@ class Calls:
     def _for_thread(self) -> bool:
         return bool(self.pool.waiting) and not self.pool.full
 
-    def make(self, receive: Callable[[Held, str, list[Any]], None], most: int) -> None:
+    def make(self, receive: Callable[[Held, str | None, list[Any]], None], most: int) -> None:
         """Make what is ready, about `most` of it. Raises Replaced."""
         until = time.perf_counter() + HERE_SECONDS
         for _ in range(most):
@@ -112,7 +132,8 @@ class Calls:
             try:
                 step = self.resources.step(command.resource)
             except (UnknownStep, UnsupportedResource) as problem:
-                receive(held, command.token, [problem])
+                self.ready.put(held, command)  # it has not begun, and whoever gives the execution back says so
+                receive(held, None, [problem])
                 continue
             if step.transactional:
                 self.within.append((held, command))
@@ -148,12 +169,12 @@ class Calls:
             self._send(step, pace, held, command)
         return None
 
-    def over(self, name: str, held: Held | None) -> None:
-        """A call beside the scheduler has ended."""
+    def over(self, name: str, held: Held | None, stray: bool = False) -> None:
+        """A call beside the scheduler has ended; `stray`: it had begun as one in the scheduler's thread."""
         pace = self.pool.paces[name]
-        self.pool.done(thread=pace.thread)
+        self.pool.done(thread=pace.thread and not stray)
         pace.running -= 1
-        if held is not None:
+        if held is not None and not stray:
             held.out = max(0, held.out - 1)  # it may have been out when the execution was last held here
         self._let_in(pace, held)
 
@@ -181,7 +202,7 @@ class Calls:
         events = self._attempt(step, held, command)
         pace.took(time.perf_counter() - began)
         if not self.turn.keep(number):
-            self.inbox.put((key, token, events))
+            self.inbox.put((key, token, events, step.name, True))
             raise Replaced
         return events
 

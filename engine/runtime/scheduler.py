@@ -59,7 +59,7 @@ class Scheduler:
         self.lookout = Lookout(host)
         self.pause = 0.0
         self.draining: float | None = None
-        self.restless = self.outside = False
+        self.restless = self.outside = self.returned = False
         self.ended = 0
 
     # -- the round -------------------------------------------------------------------------------------------------
@@ -84,6 +84,8 @@ class Scheduler:
                 ready = len(self.calls.ready)
                 self.calls.make(self.receive, max(HALF, (ready + 1) // 2 if self.store.apart else ready))
                 worked = True
+            elif self.draining is not None:
+                self.returned = not self.calls.give_back(self.held.values(), self.feed)
         except LeaseLost as loss:
             self.forfeit(loss)
         except StoreUnavailable as problem:
@@ -113,11 +115,12 @@ class Scheduler:
 
     @property
     def drained(self) -> bool:
-        """Whether all calls that were out when draining began have ended, or were waited for long enough."""
+        """Whether calls that were out have ended, or were waited for long enough, and what has not begun is noted."""
         if self.draining is None:
             return False
-        done = not (self.pool.out or self.dirty or self.submitted or self.flight or self.inbox.qsize())
-        return done or time.monotonic() > self.draining
+        late = time.monotonic() - self.draining
+        owed = self.dirty or self.submitted or self.flight or not self.returned
+        return not (owed or ((self.pool.out or self.inbox.qsize()) and late <= 0)) or late > LONGEST_PAUSE
 
     # -- taking in -------------------------------------------------------------------------------------------------
 
@@ -140,14 +143,14 @@ class Scheduler:
         return min((moment for moment in (self.alarms.next(), self.lookout.due) if moment is not None), default=None)
 
     def receive_from(self, arrived: Any) -> None:
-        """A submission, or what came of a call: key, token, events and, from a thread, the step's name."""
+        """A submission, or what came of a call: key, token, events and, from a thread, what `Calls.over` is to know."""
         if isinstance(arrived, Submission):
             self.submitted.append(arrived)
             return
-        key, token, events, *name = arrived
+        key, token, events, *over = arrived
         held = self.held.get(key)
-        if name:
-            self.calls.over(name[0], held)
+        if over:
+            self.calls.over(over[0], held, *over[1:])
         if held is not None:
             self.receive(held, token, events)
 
@@ -293,6 +296,8 @@ class Scheduler:
                 self.lookout.parked(change.wakes)
             elif held.aside is None:
                 self.follow(held, change.decision)
+            else:
+                held.unmade += [made.token for made in change.decision.commands if isinstance(made, ScheduleTask)]
         for submission, begun in batch.begun:
             self.begin(submission, begun)
         for held in batch.lost:
@@ -358,10 +363,8 @@ class Scheduler:
     def lose(self, held: Held) -> None:
         """Others have it."""
         self.drop(held)
-        name = held.execution.name
-        logger.warning("execution %s has been taken over by another process", name)
-        if held.follower is not None:
-            held.follower.set_exception(LeaseLost(f"execution {name!r} goes on in another process: engine show {name}"))
+        self.calls.withdraw(held)
+        held.lose()
 
     # -- trouble ---------------------------------------------------------------------------------------------------
 
@@ -374,6 +377,7 @@ class Scheduler:
         )  # fmt: skip
         held.aside = self.host.clock.now() + SET_ASIDE_SECONDS
         held.calls.clear()
+        held.unmade += self.calls.withdraw(held)
         self.dirty[held.key] = held
 
     def trouble(self, problem: StoreUnavailable) -> None:

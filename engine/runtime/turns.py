@@ -41,6 +41,15 @@ class Turns:
         self._count -= 1
         return found
 
+    def take(self, held: Held) -> list[ScheduleTask]:
+        """Take out the calls of one execution."""
+        waiting = self._calls.pop(held.key, None)
+        if waiting is None:
+            return []
+        self._order.remove(held.key)
+        self._count -= len(waiting)
+        return [command for _, command in waiting]
+
     def clear(self) -> None:
         """Forget all."""
         self._calls.clear()
