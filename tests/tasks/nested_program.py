@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import Engine
-from engine.runtime import pool
+from engine.runtime import lookout, making, pool
 from engine.runtime.worker import Worker
 from tests.runtime.crash_program import Fuse, Watched, steps
 
@@ -59,7 +59,8 @@ def main(url: str, folder: str, moment: str, number: str, way: str) -> None:
         if way == "inline":
             engine.run(parent, {}, name="p")
         else:
-            pool.SLOW_SECONDS = 1e9  # type: ignore[misc]  # every call in one thread, so that runs can be compared
+            # Every call in one thread, and no commit more on a busy machine, so that runs can be compared.
+            pool.SLOW_SECONDS = making.HERE_SECONDS = lookout.POLL_SECONDS = 1e9  # type: ignore[misc]
             engine.start(parent, {}, name="p")
             Worker(engine).run_until_idle()
         print(engine.describe("p")["status"], fuse.seen["before-commit"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,23 +13,35 @@ import pytest
 from engine import Engine
 from engine.runtime.worker import Worker
 from tests.runtime.crash_program import Fuse, steps
+from tests.stores.servers import schema
 from tests.tasks.nested_program import write
 
 ROOT = Path(__file__).resolve().parents[2]
-WAYS = {"inline": 13, "worker": 16}
+WAYS = {
+    ("sqlite", "inline"): 13,
+    ("sqlite", "worker"): 16,
+    ("postgresql", "inline"): 12,
+    ("postgresql", "worker"): 16,
+}
 """How many commits an undisturbed run has; the first test checks these numbers."""
+LOOSE = ("postgresql", "worker")
+"""Here the news of a child comes by a notification: when it is late, one commit carries what else two do."""
 MOMENTS = [
-    pytest.param(way, moment, number, id=f"{way}-{moment}-{number}")
-    for way, commits in WAYS.items()
+    pytest.param(store, way, moment, number, id=f"{store}-{way}-{moment}-{number}")
+    for (store, way), commits in WAYS.items()
     for moment in ("before-commit", "after-commit")
     for number in range(1, commits + 1)
 ]
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an empty store."""
-    return f"sqlite:///{tmp_path}/runs.db"
+    if store == "sqlite":
+        yield f"sqlite:///{tmp_path}/runs.db"
+    else:
+        with schema(request.getfixturevalue("server")) as found:
+            yield found
 
 
 def launch(url: str, folder: Path, moment: str, number: int, way: str) -> subprocess.CompletedProcess[str]:
@@ -36,18 +49,21 @@ def launch(url: str, folder: Path, moment: str, number: int, way: str) -> subpro
     return subprocess.run(program, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_undisturbed_run_has_the_commits_that_are_enumerated(url: str, way: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("store", "way"), WAYS)
+def test_an_undisturbed_run_has_the_commits_that_are_enumerated(url: str, store: str, way: str, tmp_path: Path) -> None:
     done = launch(url, tmp_path, "never", 0, way)
-    assert done.stdout.split() == ["SUCCEEDED", str(WAYS[way])], done.stderr
+    status, commits = done.stdout.split()
+    fewest = WAYS[store, way] - ((store, way) == LOOSE)
+    assert (status, int(commits) in range(fewest, WAYS[store, way] + 1)) == ("SUCCEEDED", True), commits
 
 
-@pytest.mark.parametrize(("way", "moment", "number"), MOMENTS)
+@pytest.mark.parametrize(("store", "way", "moment", "number"), MOMENTS)
 def test_a_run_killed_at_any_commit_is_finished_with_nothing_done_twice(
-    url: str, tmp_path: Path, way: str, moment: str, number: int
+    url: str, tmp_path: Path, store: str, way: str, moment: str, number: int
 ) -> None:
     killed = launch(url, tmp_path, moment, number, way)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    if killed.stdout != f"SUCCEEDED {number - 1}\n" or (store, way) != LOOSE or number != WAYS[LOOSE]:
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
     effects = tmp_path / "effects"
     with Engine(url, steps=steps(effects, Fuse("never", 0))) as engine:
         if not engine.list():
