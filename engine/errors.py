@@ -202,6 +202,10 @@ class ExecutionBusy(EngineError):
     """Another process is running this execution."""
 
 
+class WorkerRunning(EngineError):
+    """A worker still runs on this engine: call its `stop`, wait for its `run` to return, then close the engine."""
+
+
 class NotRedrivable(EngineError):
     """The execution cannot go on from where it ended."""
 

@@ -28,6 +28,7 @@ from engine.errors import (
     LeaseLost,
     TaskDoesNotExist,
     TaskTimedOut,
+    WorkerRunning,
 )
 from engine.machine import StateMachine
 from engine.runtime.clock import Clock, SystemClock
@@ -86,6 +87,7 @@ class Engine(Operations):
             log_keys=self.steps.log_keys,
         )
         self._host = self.host
+        self.workers = 0
         self.resources = Resources(self.steps)
         self.machines = Machines(self._store, self.resources)
         self.resources.starter = Starter(self._store, self.machines, self.host.clock, history_limit)
@@ -104,7 +106,12 @@ class Engine(Operations):
         self.close()
 
     def close(self) -> None:
-        """Close the store. Executions that wait go on with the next `resume`."""
+        """Close the store. Executions that wait go on with the next `resume`.
+
+        Raises WorkerRunning, and closes nothing, while a worker runs: taking its connection away would end the process.
+        """
+        if self.workers:
+            raise WorkerRunning
         self._store.close()
 
     # -- starting and running --------------------------------------------------------------------------------------

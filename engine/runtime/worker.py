@@ -97,6 +97,15 @@ class Worker:
     def run(self) -> None:
         """Work until `stop`, and then until the calls that are out have ended (30 s at most). Raises what the scheduler
         could not cope with."""
+        self.engine.workers += 1
+        try:
+            self._run()
+        finally:
+            self.engine.workers -= 1
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
         self._scheduler.outside = True
         hooks = threading.Thread(target=self._rest_beside, name="hooks", daemon=True)
         hooks.start()
@@ -108,8 +117,6 @@ class Worker:
         self._pool.close()
         self._restless.set()
         hooks.join(REST_SECONDS)
-        if self._failure is not None:
-            raise self._failure
 
     def run_until_idle(self) -> int:
         """Work in this thread until nothing is left to do, now or later, unless something comes from outside. Answers

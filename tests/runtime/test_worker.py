@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from engine import Engine, StepError, StepRegistry, VirtualClock, step
-from engine.errors import ExecutionAlreadyExists, ExecutionBusy, StoreUnavailable
+from engine.errors import ExecutionAlreadyExists, ExecutionBusy, StoreUnavailable, WorkerRunning
 from engine.runtime import making, pool
 from engine.runtime.worker import Worker
 
@@ -518,6 +518,17 @@ def test_a_stopped_worker_lets_its_calls_end_and_gives_the_rest_back(tmp_path: P
         kinds = [event["type"] for event in engine.history("x")]
         assert kinds.count("TaskSucceeded") == 1, "the answer of the call that was out is kept"
         assert engine.resume("x").status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_an_engine_is_not_closed_under_a_worker_that_runs(tmp_path: Path, where: str) -> None:
+    engine = Engine("memory:" if where == "memory" else url(tmp_path), steps={"work": echo})
+    with working(engine) as worker:
+        assert worker.submit(chain(2), {"n": 1}).result(PATIENCE).output == {"n": 1}
+        with pytest.raises(WorkerRunning, match="call its `stop`"):
+            engine.close()
+        assert worker.submit(chain(2), {"n": 2}).result(PATIENCE).output == {"n": 2}, "nothing was closed"
+    engine.close()
 
 
 def test_what_cannot_be_written_holds_up_nobody_else(tmp_path: Path) -> None:
