@@ -12,8 +12,9 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from engine.definition.document import Document
 from engine.definition.parser import read_machine
-from engine.definition.reader import MAX_CHARACTERS, Document, read_text, read_value
+from engine.definition.reader import MAX_CHARACTERS, read_text, read_value
 from engine.errors import DefinitionError, Problem
 from engine.machine import StateMachine
 from engine.values import JSON

@@ -11,8 +11,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+from engine.definition.document import Pointer
 from engine.definition.languages import foreign, instead
-from engine.definition.reader import Pointer
 from engine.definition.reading import Scope, Use
 from engine.definition.wording import describe, shorten
 from engine.errors import ExpressionSyntaxError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.definition.reader import Pointer
+from engine.definition.document import Pointer
 from engine.definition.reading import Scope
 from engine.definition.wording import shorten
 from engine.values import JSON

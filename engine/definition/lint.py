@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from engine.definition.reader import Pointer
+from engine.definition.document import Pointer
 from engine.definition.reading import Reading, Use
 from engine.definition.wording import shorten
 from engine.values import JSON

@@ -11,9 +11,9 @@ from typing import Final
 
 import engine.states  # noqa: F401  registers the state types
 from engine.definition import graph, lint, rules
+from engine.definition.document import Document, Pointer
 from engine.definition.fields import ObjectFields
 from engine.definition.languages import NAMES, Unavailable, find_language
-from engine.definition.reader import Document, Pointer
 from engine.definition.reading import Reading, Scope
 from engine.definition.wording import describe, shorten
 from engine.errors import Problem

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from functools import cached_property
 from typing import Final
 
+from engine.definition.document import MAX_PROBLEMS, Document, Pointer
 from engine.definition.problems import CODES
-from engine.definition.reader import MAX_PROBLEMS, Document, Pointer
 from engine.definition.wording import shorten
 from engine.errors import Problem
 from engine.machine import StateMachine

@@ -15,7 +15,7 @@ from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner
 
-from engine.definition.reader import MAX_NODES, MAX_PROBLEMS, Document, Pointer
+from engine.definition.document import MAX_NODES, MAX_PROBLEMS, Document, Pointer
 from engine.definition.wording import shorten
 from engine.errors import DefinitionError, Problem
 from engine.values import JSON, MAX_DEPTH

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from engine.definition.reader import Pointer
+from engine.definition.document import Pointer
 from engine.service.diagnostics import Diagnostic, place
 from engine.values import JSON
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from engine.definition.reader import Pointer
+from engine.definition.document import Pointer
 from engine.errors import Problem
 from engine.query.jsonpath.java import hash_order
 from engine.query.jsonpath.reference import NOT_A_REFERENCE

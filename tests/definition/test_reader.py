@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from engine.definition import read_document, yaml_text
-from engine.definition.reader import MAX_CHARACTERS, MAX_NODES, MAX_PROBLEMS, read_text, read_value
+from engine.definition.document import MAX_NODES, MAX_PROBLEMS
+from engine.definition.reader import MAX_CHARACTERS, read_text, read_value
 from engine.errors import DefinitionError, Problem
 
 TEXTS = [
