@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -188,7 +188,7 @@ class Repository:
         )
 
     def _write(self, before: Booking, after: Booking) -> Booking:
-        values = asdict(after)
+        values = {name: getattr(after, name) for name in Booking.__slots__}  # asdict would copy all of `doc`
         values.update(doc=_dump(after.doc), version=before.version, new_version=after.version, now=self.now)
         if self._sql["update_booking"].run(self.db, **values) != 1:
             raise StepError("Db.Conflict", f"{before.booking_id} changed since version {before.version} was read")
