@@ -118,9 +118,11 @@ def test_a_failed_booking_gives_its_slot_back(world: Any) -> None:
 def test_the_database_decides_when_two_requests_pass_the_rules_at_once(world: Any) -> None:
     here = world()
     here.book(asap())
-    flow = yaml.safe_load((ROOT / "flows/booking.yaml").read_text())
-    flow["States"]["CheckEligibility"]["Arguments"]["context"] = context_of(here)  # seen before the other one was there
-    outcome = here.book(asap(), name=OTHER, flow=flow)
+
+    def look_early(states: dict[str, Any]) -> None:
+        states["CheckEligibility"]["Arguments"]["context"] = context_of(here)  # seen before the other one was there
+
+    outcome = here.book(asap(), name=OTHER, flow=here.edited(look_early))
     assert (outcome.output["status"], outcome.output["failure"]["code"]) == ("REJECTED", "overlapping_booking")
     assert here.violations() == []
 
@@ -144,8 +146,11 @@ def test_a_process_that_dies_while_booking_finds_the_ride_it_made(
 
     create = Taxi.create
     here = world()
-    flow = yaml.safe_load((ROOT / "flows/booking.yaml").read_text())
-    del flow["States"]["BookRide"]["TimeoutSeconds"]  # so that the step runs, and dies, in this very thread
+
+    def take_its_time(states: dict[str, Any]) -> None:
+        del states["BookRide"]["TimeoutSeconds"]  # so that the step runs, and dies, in this very thread
+
+    flow = here.edited(take_its_time)
     with monkeypatch.context() as patch:
         patch.setattr(Taxi, "create", die)
         with pytest.raises(Died):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import yaml
 
 from engine import Engine, VirtualClock
 from engine.stores import open_store
@@ -96,6 +98,15 @@ class World:
     def book(self, wish: Mapping[str, Any], name: str = BOOKING, flow: Any = ROOT / "flows/booking.yaml") -> Any:
         """Run the whole flow; the outcome."""
         return self.engine.run(flow, deepcopy(dict(wish)), name=name)
+
+    def edited(self, change: Callable[[dict[str, Any]], None]) -> Path:
+        """A copy of the booking flow with a change to its states, among copies of the flows that it starts."""
+        flows = self.folder / "flows"
+        shutil.copytree(ROOT / "flows", flows, dirs_exist_ok=True)
+        flow = yaml.safe_load((flows / "booking.yaml").read_text())
+        change(flow["States"])
+        (flows / "booking.yaml").write_text(json.dumps(flow))
+        return flows / "booking.yaml"
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """What a query finds, with the taxi company's knowledge as sim_rides."""

@@ -167,11 +167,11 @@ class Soak:
                 print(f"{number + 1} started, {self._running()} under way", file=sys.stderr)
 
     def _flow(self, name: str) -> str:
-        """The flow, with a shorter wait between two cancels that fail."""
-        text = (ROOT / f"flows/{name}.yaml").read_text(encoding="utf-8")
-        file = self.folder / f"{name}.yaml"
-        file.write_text(text.replace(*SLOW_CANCEL), encoding="utf-8")
-        return str(file)
+        """The flow among those that it starts, with a shorter wait between two cancels that fail."""
+        for original in (ROOT / "flows").glob("*.yaml"):
+            text = original.read_text(encoding="utf-8").replace(*SLOW_CANCEL)
+            (self.folder / original.name).write_text(text, encoding="utf-8")
+        return str(self.folder / f"{name}.yaml")
 
     def _become_quiet(self) -> None:
         """The faults have stopped: sweep, and wait until nothing is under way and all events are out."""
