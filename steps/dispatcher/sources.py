@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from steps.bus.aws import Queue
 from steps.dispatcher.inbox import Inbox
@@ -36,7 +36,7 @@ class LogSource:
             return 0
         with self.path.open("rb") as log:
             log.seek(inbox.position(self.name))
-            lines = [line for line in (log.readline() for _ in range(BATCH)) if line.endswith(b"\n")]
+            lines = whole_lines(log)
         if not lines:
             return 0
         with inbox.transaction():
@@ -66,6 +66,14 @@ class QueueSource:
         for message, _ in good:
             self.queue.client.delete_message(QueueUrl=self.queue.url, ReceiptHandle=message["ReceiptHandle"])
         return len(good)
+
+
+def whole_lines(log: BinaryIO, limit: int = BATCH) -> list[bytes]:
+    """The next lines, up to the first that is still being written: what follows it later is its own rest."""
+    lines: list[bytes] = []
+    while len(lines) < limit and (line := log.readline()).endswith(b"\n"):
+        lines.append(line)
+    return lines
 
 
 def _event(text: str | bytes) -> dict[str, Any] | None:

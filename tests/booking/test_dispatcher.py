@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import signal
@@ -19,7 +20,7 @@ from steps.bus.aws import Queue
 from steps.dispatcher.__main__ import main, source_of
 from steps.dispatcher.inbox import Inbox
 from steps.dispatcher.sending import Outgoing, send_waiting
-from steps.dispatcher.sources import QueueSource
+from steps.dispatcher.sources import QueueSource, whole_lines
 from tests.booking.test_bus import FIFO
 from tests.booking.world import ROOT
 
@@ -161,6 +162,22 @@ def test_a_killed_dispatcher_tells_everything_once(tmp_path: Path) -> None:
     counted = Counter(sent(out))
     assert set(counted) == {f"{booking}/{seq}" for booking in range(written) for seq in range(2, 6)}
     assert set(counted.values()) == {1}
+
+
+class Growing(io.BytesIO):
+    """A log that is written while it is read: each line comes in two readings."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline()
+        if len(line) > 4:
+            self.seek(len(line[4:]) * -1, io.SEEK_CUR)
+        return line[:4]
+
+
+def test_a_line_that_is_still_being_written_ends_the_reading() -> None:
+    assert whole_lines(Growing(b"1/1\n1/2\nlonger\n1/3\n")) == [b"1/1\n", b"1/2\n"]
+    assert whole_lines(io.BytesIO(b"1/1\n1/2\n1/3\n"), limit=2) == [b"1/1\n", b"1/2\n"]
+    assert whole_lines(io.BytesIO(b"1/1\n1/2")) == [b"1/1\n"]
 
 
 @pytest.mark.parametrize("raw", [True, False])
