@@ -32,18 +32,19 @@ _POSITION: Final = re.compile(r" \(position (\d+)\)$")
 
 def compile_program(text: str, names: frozenset[str]) -> Jsonata2pyProgram:
     """Compile an expression that uses these variables and functions. Raises ExpressionSyntaxError."""
-    _compiled(text)
+    alone = _compiled(text)
     hidden = "".join(HIDDEN[name] for name in sorted(names & HIDDEN.keys()))
-    return Jsonata2pyProgram(_compiled(f"({hidden}{text})") if hidden else _compiled(text), names)
+    return Jsonata2pyProgram(_compiled(text, f"({hidden}", ")") if hidden else alone, names)
 
 
-def _compiled(text: str) -> jsonata2py.CompiledExpression:
+def _compiled(text: str, before: str = "", after: str = "") -> jsonata2py.CompiledExpression:
     try:
-        return jsonata2py.compile(text)
+        return jsonata2py.compile(before + text + after)
     except Exception as mistake:  # beside its own errors the package leaks IndexError and others on malformed text
         place = _POSITION.search(str(mistake))
         message = _POSITION.sub("", str(mistake)) or "not a JSONata expression"
-        raise ExpressionSyntaxError(message, int(place[1]) if place else 0) from mistake
+        offset = int(place[1]) - len(before) if place else 0
+        raise ExpressionSyntaxError(message, min(max(offset, 0), len(text))) from mistake
 
 
 class Jsonata2pyProgram:

@@ -88,6 +88,7 @@ def by_either(program: Any, values: dict[str, Any]) -> Any:
 @example("$match('a', /[/]/)")
 @example("'unclosed")
 @example(")")
+@example("$now/a+/")  # compiles alone with the fallback, not behind what hides $now
 def test_any_text_gives_a_value_a_failure_or_a_mistake(text: str) -> None:
     list(scan(text))
     offsets = []
@@ -96,7 +97,7 @@ def test_any_text_gives_a_value_a_failure_or_a_mistake(text: str) -> None:
             outcome(spoken, text, FakeScope(input={"a": [1, {"b": 2}]}, variables={"x": [3, "a"]}))
         except ExpressionSyntaxError as mistake:
             offsets.append(mistake.offset)
-    assert all(0 <= offset <= len(text) + 4 for offset in offsets)
+    assert all(0 <= offset - len("{%") <= len(text) for offset in offsets)
 
 
 @given(ROWS | st.lists(ROWS, max_size=4))
