@@ -141,10 +141,11 @@ class State:
 
     Class attributes: TYPE (the ASL name), SCHEMA (JSON Schema `properties` of the type's own fields), REQUIRED (names),
     EXAMPLE (YAML of one such state, shown in the documentation and run by a test); `retries`: may have Retry and Catch;
-    `calls`: answers Call, so that every attempt gets a token of its own.
+    `calls`: answers Call, so that every attempt gets a token of its own. `blind`: on entering, it looks at
+    nothing but its prepared input (set by the parser, from `looks`).
     """
 
-    __slots__ = ("catchers", "comment", "end", "entered", "exited", "name", "next", "retriers", "stages")
+    __slots__ = ("blind", "catchers", "comment", "end", "entered", "exited", "name", "next", "retriers", "stages")
 
     TYPE: ClassVar[str]
     SCHEMA: ClassVar[dict[str, JSON]]
@@ -154,6 +155,7 @@ class State:
     calls: ClassVar[bool] = False
 
     name: str
+    blind: bool
     comment: str | None
     next: str | None
     end: bool
@@ -166,6 +168,10 @@ class State:
     def __init__(self, name: str, fields: Fields) -> None:
         """Read the state's own fields; mistakes go to `fields.problem`."""
         raise TypeError(f"{type(self).__name__} is abstract")
+
+    def looks(self) -> bool:
+        """Whether `enter` may use its scope. One that says no costs less."""
+        return True
 
     def enter(self, data: JSON, scope: Scope) -> Outcome:
         """Answer what happens. `data` is the prepared input. May raise ExecutionFailure."""
@@ -194,7 +200,7 @@ class State:
         """The machine that child `index` of a Fork runs."""
         raise TypeError(f"{type(self).__name__} has no children")
 
-    def child_input(self, source: JSON, index: int, scope: Scope) -> JSON:
+    def child_input(self, source: JSON, index: int, item: JSON, scope: Scope) -> JSON:
         """The input of child `index`, made from the Fork's source; `scope.context` has Map.Item for it."""
         raise TypeError(f"{type(self).__name__} has no children")
 

@@ -144,7 +144,8 @@ class Fork:
     """Run `count` children, at most `limit` at a time (0 = all), then join their outputs into one list.
 
     `source` is the prepared input. A Map gives `items`; `keyed` when they came from an object ({"Key", "Value"} each).
-    The state then answers for each child: `child(index)` its machine, `child_input(source, index, scope)` its input.
+    The state then answers for each child: `child(index)` its machine, `child_input(source, index, item, scope)` its
+    input.
     `distributed`: the children are executions of their own, with a history of their own.
     """
 

@@ -14,7 +14,7 @@ Frames that are ready to run wait in a queue, so that nothing here is recursive 
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 from engine.core import forks
 from engine.core.events import Cancel, FinishExecution, ScheduleTask, StartTimer
@@ -110,15 +110,16 @@ class Advance(Working):
     def attempt(self, frame: Frame, state: State) -> None:
         """Enter the state once: the first time, or again after a retry."""
         frame.tries += 1
-        scope = StateScope(self, frame, state.retries)
+        if state.calls:
+            frame.token = self.token()
+        prepare = state.stages.prepare
+        scope: Any = None  # a blind state needs none
         try:
-            if state.calls:
-                frame.token = self.token()
-            prepare = state.stages.prepare
+            if prepare is not None or not state.blind:
+                scope = StateScope(self, frame, state.retries)
             outcome = state.enter(frame.input if prepare is None else prepare(frame.input, scope), scope)
-            kind = type(outcome)
-            if kind is Done:
-                self.finish(frame, state, state.stages, outcome.result, scope)  # type: ignore[union-attr]
+            if isinstance(outcome, Done):
+                self.finish(frame, state, state.stages, outcome.result, scope)
                 return
             if isinstance(outcome, Goto):
                 self.finish(frame, state, outcome.stages, outcome.result, scope, outcome.target)
@@ -127,10 +128,10 @@ class Advance(Working):
             self.evaluation_failed(frame, state, failure)
             return
         if isinstance(outcome, Call):
-            if exceeds(outcome.arguments):
+            if self.fits(outcome.arguments):
+                self.call(frame, state, outcome)
+            else:
                 self.evaluation_failed(frame, state, forks.too_large(state))
-                return
-            self.call(frame, state, outcome)
         elif isinstance(outcome, Sleep):
             frame.wait, frame.token, frame.due, frame.output = TIMER, self.token(), outcome.until, outcome.result
             self.commands.append(StartTimer(f"{frame.path}#{frame.token}", outcome.until))
@@ -158,7 +159,7 @@ class Advance(Working):
                 scope.result = result
             if stages.produce is not None:
                 output = stages.produce(data, result, scope)
-                if exceeds(output):
+                if output is not data and not self.fits(output):
                     raise forks.too_large(state)
             if stages.assign is not None:
                 assigned = stages.assign(data, result, scope)
@@ -350,16 +351,14 @@ class Advance(Working):
         cause: str | None = None,
     ) -> None:
         """End the execution and everything in it. One that has not succeeded keeps its frames, to be redriven."""
-        details: dict[str, JSON] = {"output": output} if status == SUCCEEDED else {}
-        self.record(frame, kind, details | forks.what(error, cause))
+        self.record(frame, kind, {"output": output} if status == SUCCEEDED else forks.what(error, cause))
         execution = self.execution
         execution.status, execution.output, execution.error, execution.cause = status, output, error, cause
         execution.stopped = self.time
         if status == FAILED:
             frame.wait = BROKEN
-        for path in {**execution.frames, **self.changed}:
-            waiting = self.frame(path)
-            if waiting is not None and waiting.wait in (TASK, TIMER, RETRY) and waiting.path != frame.path:
+        for path, waiting in {**execution.frames, **self.changed}.items():
+            if waiting is not None and waiting.wait in (TASK, TIMER, RETRY) and waiting is not frame:
                 self.commands.append(Cancel(f"{path}#{waiting.token}"))
             if status == SUCCEEDED:
                 self.changed[path] = None

@@ -31,13 +31,13 @@ from engine.core.execution import ABORTED, CHILDREN, RETRY, ROOT, RUNNING, TASK,
 from engine.core.matching import TIMEOUT
 from engine.core.redrive import redrive
 from engine.core.working import HistoryFull
-from engine.machine import StateMachine
+from engine.machine import State, StateMachine
 from engine.outcomes import Resource
 from engine.states.map_reader import READER_FAILED
 from engine.states.map_results import WRITER_FAILED
 from engine.states.resource import parse_resource
 from engine.states.task import Task
-from engine.values import TOO_LARGE, exceeds
+from engine.values import JSON, TOO_LARGE
 
 
 def decide(machine: StateMachine, execution: Execution, event: Event) -> Decision:
@@ -47,7 +47,7 @@ def decide(machine: StateMachine, execution: Execution, event: Event) -> Decisio
     gives a decision without history, frames or commands. Raises TransitionLimitExceeded for a flow that runs in
     circles without a history limit.
     """
-    run = Advance(machine, execution, event.time)
+    run = Advance(machine, execution.copy(), event.time)
     handle(run, event)
     return run.decision()
 
@@ -125,10 +125,11 @@ def _waiting(run: Advance, token: str) -> Frame | None:
     """The frame that waits for exactly this token, for changing."""
     path, _, number = token.partition("#")
     changed = run.changed
-    frame = changed[path] if path in changed else run.execution.frames.get(path)
-    if frame is None or frame.token != int(number or 0) or frame.wait not in WAITING:
+    own = path in changed
+    frame = changed[path] if own else run.execution.frames.get(path)
+    if frame is None or frame.wait not in WAITING or frame.token != int(number or 0):
         return None
-    if path not in changed:
+    if not own:
         changed[path] = frame = frame.copy()
     return frame
 
@@ -215,15 +216,11 @@ def _succeeded(run: Advance, event: TaskSucceeded) -> None:
     if frame is None:
         return
     state = run.find[frame.state]
-    if "items" in frame.call:
-        forks.spread(run, frame, state, event.output)
-        _go_on(run, frame)
-        return
-    if "writes" in frame.call:
-        forks.written(run, frame, state)
+    if "resource" in frame.call:
+        _read_or_written(run, frame, state, event.output)
         return
     resource = _resource(run, frame)
-    if exceeds(event.output):
+    if not run.fits(event.output):
         cause = TOO_LARGE.format(resource.service if resource.scheme == "service" else resource.uri)
         _failed(run, TaskFailed(event.token, "States.DataLimitExceeded", cause, event.time, event.started))
         return
@@ -233,6 +230,15 @@ def _succeeded(run: Advance, event: TaskSucceeded) -> None:
         details["note"] = event.note
     run.record(frame, resource.succeeded, details)
     run.settle(frame, state, event.output)
+
+
+def _read_or_written(run: Advance, frame: Frame, state: State, answer: JSON) -> None:
+    """The answer of a call that is no task: a Map has read items, or written results."""
+    if "items" in frame.call:
+        forks.spread(run, frame, state, answer)
+        _go_on(run, frame)
+    else:
+        forks.written(run, frame, state)
 
 
 def _failed(run: Advance, event: TaskFailed) -> None:

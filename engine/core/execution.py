@@ -81,9 +81,23 @@ class ForkProgress:
     def copy(self) -> ForkProgress:
         """A copy to change."""
         new = ForkProgress.__new__(ForkProgress)
-        for name in self.__slots__:
-            setattr(new, name, getattr(self, name))
+        new.count = self.count
+        new.left = self.left
+        new.limit = self.limit
+        new.items = self.items
+        new.keyed = self.keyed
+        new.source = self.source
+        new.tolerated = self.tolerated
+        new.apart = self.apart
+        new.next = self.next
+        new.failed = self.failed
         return new
+
+    def item(self, index: int) -> JSON:
+        """The item of a Map's child, without its key; None for a Parallel."""
+        if self.items is None:
+            return None
+        return self.items[index]["Value"] if self.keyed else self.items[index]
 
     def to_json(self) -> dict[str, JSON]:
         """The snapshot."""

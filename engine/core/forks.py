@@ -144,7 +144,7 @@ def start_child(run: Runner, frame: Frame, state: State, last: int, index: int |
         run.record(child, kind, {"name": frame.state, "index": index})
         scope.item = (index, fork.items[index], fork.keyed)
     try:
-        child.input = state.child_input(fork.source, index, scope)
+        child.input = state.child_input(fork.source, index, fork.item(index), scope)
     except ExecutionFailure as failure:
         run.evaluation_failed(frame, state, failure)
         return False
@@ -225,7 +225,7 @@ def _children(run: Runner, frame: Frame, state: Map, ended: list[Frame]) -> list
         name = uuid_of(f"{execution.name}/{child.path}/{frame.entered}")
         record: dict[str, JSON] = {
             "ExecutionArn": f"{ARN}:execution:{machine}:{name}",
-            "Input": dump(state.child_input(fork.source, index, scope)),
+            "Input": dump(state.child_input(fork.source, index, fork.item(index), scope)),
             "InputDetails": {"Included": True},
             "Name": name,
             "RedriveCount": 0,

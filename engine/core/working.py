@@ -6,7 +6,7 @@ from engine.core.events import Cancel, Command, Decision, HistoryEvent
 from engine.core.execution import BROKEN, READY, RETRY, TASK, TIMER, Execution, Frame
 from engine.core.scope import StateScope
 from engine.machine import StateMachine
-from engine.values import JSON
+from engine.values import JSON, exceeds
 
 
 class HistoryFull(Exception):
@@ -14,18 +14,23 @@ class HistoryFull(Exception):
 
 
 class Working:
-    """Reads come from the execution or from what has changed since; writes go to copies only."""
+    """Reads come from the execution or from what has changed since; writes go to copies of frames only.
 
-    __slots__ = ("changed", "commands", "execution", "find", "history", "machine", "time")
+    The execution itself is changed: whoever needs it as it was gives a copy.
+    """
+
+    __slots__ = ("changed", "commands", "execution", "find", "history", "machine", "measured", "time")
 
     def __init__(self, machine: StateMachine, execution: Execution, time: float) -> None:
         self.machine = machine
         self.find = machine.find
-        self.execution = execution.copy()
+        self.execution = execution
         self.time = time
         self.changed: dict[str, Frame | None] = {}
         self.history: list[HistoryEvent] = []
         self.commands: list[Command] = []
+        self.measured: JSON = None
+        """The value that was last found not to be too large: most are handed on as they are."""
 
     def decision(self) -> Decision:
         """Everything that was decided."""
@@ -60,6 +65,15 @@ class Working:
         self.history.append((number, frame.last, self.time, kind, details))
         frame.last = number
         return number
+
+    def fits(self, value: JSON) -> bool:
+        """Whether a value is not too large to be handed on."""
+        if value is self.measured:
+            return True
+        if exceeds(value):
+            return False
+        self.measured = value
+        return True
 
     def before(self, number: int) -> int:
         """The id of the event before one of this decision."""

@@ -152,6 +152,7 @@ class _Parser:
         state = known(name, fields)
         fields.done()
         state.name, state.comment = name, comment
+        state.blind = not state.looks()
         state.entered, state.exited = f"{given}StateEntered", f"{given}StateExited"
         if state.end or not scope.targets[name]:
             scope.ends.add(name)

@@ -99,7 +99,7 @@ class Held:
 
     def open(self, now: float) -> Advance:
         """The working state, as after the last commit."""
-        self.advance = Advance(self.machine, self.execution, now)
+        self.advance = Advance(self.machine, self.execution.copy(), now)
         return self.advance
 
     def waits_for(self, command: ScheduleTask) -> bool:

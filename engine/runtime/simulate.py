@@ -48,15 +48,22 @@ class TaskCall:
     the epoch or None.
     """
 
-    __slots__ = ("_command", "_execution", "arguments", "attempt", "frame", "state")
+    __slots__ = ("_command", "_execution", "arguments", "state")
 
     def __init__(self, execution: str, command: ScheduleTask) -> None:
         self._execution = execution
         self._command = command
         self.state = command.state
         self.arguments = command.arguments
-        self.attempt = command.attempt
-        self.frame = command.path
+
+    @property
+    def attempt(self) -> int:
+        attempt: int = self._command.attempt
+        return attempt
+
+    @property
+    def frame(self) -> str:
+        return self._command.path
 
     @property
     def resource(self) -> str:
@@ -148,7 +155,7 @@ class _Simulation:
     def __init__(self, machine: StateMachine, execution: Execution, tasks: Tasks) -> None:
         # A simulation owns its execution and keeps the working state: no decision is copied, none is stored.
         self.working = Advance(machine, execution, 0.0)
-        self.execution = self.working.execution
+        self.execution = execution
         self.tasks = tasks
         self.timers: list[tuple[float, int, str]] = []
         self.calls: deque[ScheduleTask] = deque()

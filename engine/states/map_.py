@@ -190,10 +190,8 @@ class Map(State):
         assert self.processor is not None, "a machine with problems never runs"
         return self.processor
 
-    def child_input(self, source: JSON, index: int, scope: Scope) -> JSON:
-        if self.selector is not None:
-            return self.selector.evaluate(source, scope)
-        return scope.context["Map"]["Item"]["Value"]
+    def child_input(self, source: JSON, index: int, item: JSON, scope: Scope) -> JSON:
+        return item if self.selector is None else self.selector.evaluate(source, scope)
 
 
 def _read_processor(fields: Fields) -> StateMachine | None:

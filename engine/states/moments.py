@@ -34,5 +34,4 @@ def _zone(text: str) -> timezone:
 
 def format_timestamp(seconds: float) -> str:
     """RFC 3339 in UTC with milliseconds, as AWS writes times in the context object."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds')[:-6]}Z"

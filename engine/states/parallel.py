@@ -73,5 +73,5 @@ class Parallel(State):
     def child(self, index: int) -> StateMachine:
         return self.branches[index]
 
-    def child_input(self, source: JSON, index: int, scope: Scope) -> JSON:
+    def child_input(self, source: JSON, index: int, item: JSON, scope: Scope) -> JSON:
         return source

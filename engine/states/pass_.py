@@ -42,6 +42,9 @@ class Pass(State):
         self.stages = state_stages(fields, arguments=fields.by_path, result_path=fields.by_path)
         self.retriers = self.catchers = ()
 
+    def looks(self) -> bool:
+        return False
+
     def enter(self, data: JSON, scope: Scope) -> Outcome:
         if self.too_large:
             raise ExecutionFailure("States.DataLimitExceeded", TOO_LARGE.format(self.name), explain=False)

@@ -29,5 +29,8 @@ class Succeed(State):
         self.stages = state_stages(fields, assign=False)
         self.retriers = self.catchers = ()
 
+    def looks(self) -> bool:
+        return False
+
     def enter(self, data: JSON, scope: Scope) -> Outcome:
         return Done(data)

@@ -27,6 +27,7 @@ from engine.values import JSON, dump
 SECONDS: JSON = {
     "anyOf": [{"type": "integer", "minimum": 1, "maximum": 99_999_999}, {"type": "string", "pattern": r"^\{%"}]
 }
+Limits = tuple[int | None, int | None]
 NO_RESOURCE = Resource("", "step", "", "step", "", "")
 
 
@@ -34,7 +35,7 @@ NO_RESOURCE = Resource("", "step", "", "step", "", "")
 class Task(State):
     """Calls the Resource with the state's arguments and goes on with its result."""
 
-    __slots__ = ("credentials", "heartbeat", "resource", "timeout")
+    __slots__ = ("credentials", "fixed", "heartbeat", "resource", "timeout")
 
     retries = calls = True
     TYPE = "Task"
@@ -78,6 +79,7 @@ class Task(State):
         if isinstance(self.timeout, int) and isinstance(self.heartbeat, int) and self.heartbeat >= self.timeout:
             fields.problem("out-of-range", "HeartbeatSeconds must be smaller than TimeoutSeconds", "HeartbeatSeconds")
         self.credentials = fields.template("Credentials")
+        self.fixed = None if self.credentials else _fixed(self.timeout, self.heartbeat)
 
     @staticmethod
     def _resource(fields: Fields) -> Resource:
@@ -90,7 +92,12 @@ class Task(State):
             fields.problem("bad-resource", wrong.message, "Resource", hint=wrong.hint)
             return NO_RESOURCE
 
+    def looks(self) -> bool:
+        return self.fixed is None
+
     def enter(self, data: JSON, scope: Scope) -> Outcome:
+        if self.fixed is not None:
+            return Call(self.resource, data, *self.fixed, None)
         timeout, heartbeat, credentials = self.timeout, self.heartbeat, None
         if isinstance(timeout, Expression):
             timeout = _seconds("TimeoutSeconds", timeout, scope)
@@ -99,6 +106,11 @@ class Task(State):
         if self.credentials is not None:
             credentials = self.credentials.evaluate(scope.input, scope)
         return Call(self.resource, data, timeout, heartbeat, credentials)
+
+
+def _fixed(timeout: int | Expression | None, heartbeat: int | Expression | None) -> Limits | None:
+    """The limits, if both are known before the flow runs."""
+    return None if isinstance(timeout, Expression) or isinstance(heartbeat, Expression) else (timeout, heartbeat)
 
 
 def _limit(fields: Fields, name: str) -> int | Expression | None:

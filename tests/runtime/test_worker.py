@@ -159,22 +159,19 @@ def test_async_steps_share_one_loop_and_wait_side_by_side(tmp_path: Path) -> Non
 
 
 def test_a_limit_holds_for_its_steps_only(tmp_path: Path) -> None:
-    guard, inside, most = threading.Lock(), 0, 0
-    pair = threading.Barrier(2, timeout=PATIENCE)
+    inside, most = 0, 0
+    narrow_pair, wide_pair = asyncio.Barrier(2), threading.Barrier(2, timeout=PATIENCE)
 
     async def narrow(payload: Any, ctx: Any) -> Any:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
-        for _ in range(3):
-            await asyncio.sleep(0)
+        await narrow_pair.wait()
         inside -= 1
         return payload
 
     def wide(payload: Any, ctx: Any) -> Any:
-        with guard:
-            pass
-        pair.wait()
+        wide_pair.wait()
         return payload
 
     steps = {"narrow.a": narrow, "wide": wide}

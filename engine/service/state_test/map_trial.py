@@ -60,6 +60,6 @@ def _tell_items(state: Map, request: Request, fork: Fork, scope: TrialScope, tol
         told["afterItemsPath"] = items
     if state.selector is not None:
         told["afterItemSelector"] = [
-            state.child_input(fork.source, index, scope.with_item(index, item, fork.keyed))
+            state.child_input(fork.source, index, item, scope.with_item(index, item, fork.keyed))
             for index, item in enumerate(items)
         ]
