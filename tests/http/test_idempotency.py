@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.service.http import Response
-from tests.http.conftest import BEN, Front, wish
+from tests.http.conftest import ANA, BEN, Front, wish
 
 Make = Callable[..., Front]
 KEY = "a-key-of-the-client-1"
@@ -48,6 +48,24 @@ def test_a_refusal_is_repeated_too(front: Make) -> None:
     first = service.book(wish(luggage={"large": 9, "small": 9}), key=KEY)
     again = service.book(wish(luggage={"large": 9, "small": 9}), key=KEY)
     assert (again.status, again.body) == (422, first.body)
+
+
+@pytest.mark.parametrize(
+    ("faults", "member", "status", "code"),
+    [
+        (("F20",), ANA, 503, "supplier_unavailable"),  # the booking has failed, and stands there
+        ((), "mem_demo_owing", 403, "outstanding_balance"),  # it was rejected
+    ],
+)
+def test_a_booking_that_came_to_nothing_is_not_begun_again_under_its_key(
+    front: Make, faults: tuple[str, ...], member: str, status: int, code: str
+) -> None:
+    service = front(*faults)
+    first = service.book(key=KEY, member=member, prefer="wait=20")
+    again = service.book(key=KEY, member=member)
+    assert (first.status, first.json()["code"]) == (status, code)
+    assert (again.status, again.body, again.headers["Idempotent-Replayed"]) == (status, first.body, "true")
+    assert bookings(service) == 1
 
 
 def test_quoted_and_bare_keys_are_the_same_and_so_are_bodies_that_say_the_same(front: Make) -> None:

@@ -15,12 +15,14 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, Final
 
 from engine.errors import EngineError
 from engine.runtime.context import logger
 from engine.service.http.messages import Response
 from engine.service.http.problems import Refused
+from engine.service.http.running import Ending
 from engine.service.http.stepping import Steps
 from engine.step import StepError
 from engine.values import JSON
@@ -31,7 +33,15 @@ CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 REPLAYED: Final = {"Idempotent-Replayed": "true"}
 KEPT_HEADERS: Final = ("Content-Type", "Content-Language", "Location", "ETag", "Retry-After", "Link")
 FREED: Final = frozenset({400, 401, 403, 404, 412, 413, 415, 428, 429, 503})
-"""Answers that leave nothing behind: the same key may be tried again."""
+"""Answers of flows that failed and left nothing behind: the same key may be tried again."""
+
+
+class Fate(Enum):
+    """What becomes of a key with the answer to its request."""
+
+    KEPT = "the answer is the last word, and is sent again as it is"
+    OPEN = "it is not: each repeat is told how things stand"
+    FREE = "nothing came of the request"
 
 
 class Identity:
@@ -77,19 +87,32 @@ class Keys:
             raise Refused("request_in_progress")
         return found
 
-    def finish(self, of: Mapping[str, JSON], subject: str, response: Response, *, final: bool) -> None:
-        """Keep the answer, or free the key when nothing came of the request. Trouble here changes no answer: the key
-        stays locked for a while, and the next request with it finds the same execution."""
+    def finish(self, of: Mapping[str, JSON], subject: str, response: Response, fate: Fate) -> None:
+        """Keep the answer, or free the key. Trouble here changes no answer: the key stays locked for a while, and the
+        next request with it finds the same execution."""
         try:
-            if response.status in FREED:
+            if fate is Fate.FREE:
                 self._steps.call(self._names["release"], dict(of))
             else:
-                body = _pack(response) if final else None
+                body = _pack(response) if fate is Fate.KEPT else None
                 self._steps.call(
                     self._names["finish"], {**of, "subject": subject, "status": response.status, "body": body}
                 )
         except (StepError, EngineError) as problem:
             logger.warning("the answer of a request could not be kept: %s", type(problem).__name__)
+
+
+def fate(ending: Ending | None, status: int, *, unforeseen: bool) -> Fate:
+    """What becomes of the key of a flow that ended so (None: it still runs) and was answered with `status`.
+
+    `unforeseen`: the answer is a defect's. A flow that ended well has left something behind, whatever it says of it:
+    the same key must not begin another.
+    """
+    if ending is not None and not ending.succeeded and status in FREED:
+        return Fate.FREE
+    if status == 202 or (ending is None and unforeseen):
+        return Fate.OPEN
+    return Fate.KEPT
 
 
 def kept(found: Mapping[str, Any]) -> Response | None:

@@ -20,7 +20,7 @@ from engine.service.http.builtin import BUILTIN
 from engine.service.http.callers import Caller, Callers, Verifier
 from engine.service.http.cursors import Cursors
 from engine.service.http.document import OpenApi
-from engine.service.http.idempotency import REPLAYED, Identity, Keys, kept
+from engine.service.http.idempotency import REPLAYED, Fate, Identity, Keys, fate, kept
 from engine.service.http.limiting import RateLimits
 from engine.service.http.messages import Request, Response, encode
 from engine.service.http.operations import Flow, Operation, Routes
@@ -261,20 +261,20 @@ class HttpService:
             if found["state"] == "RESUMED":
                 ask.identity = self._identity(ask, flow, int(found["created_ms"]))
                 subject = self._subject(ask, flow)
-        response, final = self._run(ask, flow, subject)
+        response, becomes = self._run(ask, flow, subject)
         if ask.key is not None and self.keys is not None:
-            self.keys.finish(ask.key_of(), subject, response, final=final)
+            self.keys.finish(ask.key_of(), subject, response, becomes)
         return response
 
-    def _run(self, ask: Ask, flow: Flow, subject: str) -> tuple[Response, bool]:
-        """The response, and whether it is the last word."""
+    def _run(self, ask: Ask, flow: Flow, subject: str) -> tuple[Response, Fate]:
+        """The response, and what becomes of the key."""
         variables = ask.variables(subject=subject)
         name = str(self._evaluate(flow.name, variables))
         given = self._evaluate(flow.input, variables)
         try:
             started = self.runner.start(flow.machine, given, name)
         except InvalidInput:
-            return self._refuse(Refused("validation_failed", "the request is too large to be taken on"), ask), True
+            return self._refuse(Refused("validation_failed", "the request is too large to be taken on"), ask), Fate.FREE
         seconds, applied = waiting(ask.request.header("prefer"), flow.wait)
         present = {"running": True, "subject": subject}
         try:
@@ -283,16 +283,17 @@ class HttpService:
             # The key stays locked: whoever comes with it later finds what may still have been started.
             logger.warning("request %s: %s", ask.id, slow)
             raise Refused("service_unavailable") from None
+        unforeseen = False
         try:
             if ending is not None:
                 response = self.answering.of(flow, ending, variables, self.clock.now(), ask.request)
             else:
                 response = self._unfinished(ask, flow, present)
         except Refused as refused:
-            response = self._refuse(refused, ask)
+            response, unforeseen = self._refuse(refused, ask), refused.code == FALLBACK
         if applied is not None:
             response.headers["Preference-Applied"] = applied
-        return response, ending is not None and response.status != 202
+        return response, fate(ending, response.status, unforeseen=unforeseen)
 
     def _unfinished(self, ask: Ask, flow: Flow, present: Mapping[str, JSON]) -> Response:
         """The answer while the flow goes on: what it is about as it is now, or what was accepted."""
