@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from steps.bookings.following import OURS, RIDE
 from steps.bookings.lifecycle import lifecycle
 from steps.bookings.moments import later, parse, stamp
-from steps.simulator import Simulator
 
 QUERIES = dict(
     re.findall(
@@ -30,7 +29,17 @@ CREATES, GENERATIONS, CALLS_IN_AN_HOUR = 3, 2, 25
 Rows = Callable[[str], list[dict[str, Any]]]
 
 
-def violations(rows: Rows, sim: Simulator, log: Path, now: str) -> list[str]:
+class Company(Protocol):
+    """The taxi company's own knowledge."""
+
+    def rides(self) -> list[dict[str, Any]]:
+        """Every ride there is: ride_ref, client_reference, booking_id, live, status, sequence ..."""
+
+    def calls(self, op: str, client_reference: str | None = None) -> int:
+        """How often an operation was called, in all or for one reference."""
+
+
+def violations(rows: Rows, sim: Company, log: Path, now: str) -> list[str]:
     """The names of the invariants that do not hold."""
     yesterday = f"'{stamp(parse(now) - timedelta(hours=1))}'"
     found = [name for name, query in QUERIES.items() if rows(query.replace("${yesterday}", yesterday))]
@@ -55,7 +64,7 @@ def impossible_transitions(rows: Rows) -> Iterator[str]:
             yield row["booking_id"]
 
 
-def not_where_the_ride_is(rows: Rows, sim: Simulator) -> Iterator[str]:
+def not_where_the_ride_is(rows: Rows, sim: Company) -> Iterator[str]:
     """I17, as far as the booking has seen its ride: the sequence that it saw last is the ride's status then."""
     now = {ride["ride_ref"]: ride for ride in sim.rides()}
     for row in rows("SELECT booking_id, status, ride_ref, doc FROM bookings WHERE terminal_at IS NULL"):
@@ -74,7 +83,7 @@ def leaks(rows: Rows, log: Path) -> Iterator[str]:
     yield from (place for place, text in places.items() if any(secret in text for secret in SECRETS))
 
 
-def called_too_often(rows: Rows, sim: Simulator) -> Iterator[str]:
+def called_too_often(rows: Rows, sim: Company) -> Iterator[str]:
     """I20."""
     references = {row["client_reference"] for row in rows("SELECT client_reference FROM ride_attempts")}
     generations = Counter(reference.rpartition("-r")[0] for reference in references)

@@ -15,11 +15,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--bookings", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=0.05, help="probability of every fault, per call")
-    parser.add_argument("--kill-every", type=float, default=30.0, metavar="SECONDS")
-    parser.add_argument("--patience", type=float, default=900.0, metavar="SECONDS", help="longest wait for quiet")
+    parser.add_argument("--rate", type=float, default=0.05, help="probability of every fault, per call (%(default)s)")
+    parser.add_argument("--kill-every", type=float, default=30.0, metavar="SECONDS", help="(%(default)s)")
+    parser.add_argument("--clients", type=int, default=16, help="how many ask at a time (%(default)s)")
+    parser.add_argument("--patience", type=float, default=1800.0, metavar="SECONDS", help="longest wait for quiet")
     parser.add_argument(
-        "--longest", type=float, default=float("inf"), metavar="SECONDS", help="begin no more bookings after that"
+        "--longest", type=float, default=float("inf"), metavar="SECONDS", help="nobody begins after that"
     )
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
@@ -30,6 +31,7 @@ def main() -> int:
             report = soak.run()
         finally:
             soak.close()
+    (folder / "report.json").write_text(report.text())
     print(report.text())
     return 1 if report.violations else 0
 
