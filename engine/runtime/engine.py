@@ -124,8 +124,11 @@ class Engine(Operations):
         """
         machine = self.machines.ready(flow)
         name = name or new_name()
-        self._create(machine, input, name, owned=False)
-        return self._outcome(self._store.load(name).execution)
+        created = self._create(machine, input, name, owned=False)
+        if created is None:
+            return self._outcome(self._store.load(name).execution)
+        decision = created[1]
+        return self._outcome(decision.execution, decision.history)
 
     def run(
         self, flow: Definition, input: JSON = None, *, name: str | None = None, observer: Observer | None = None
