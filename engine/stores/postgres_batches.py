@@ -39,7 +39,7 @@ def _columns(kinds: Columns, found: Iterable[tuple[Any, ...]]) -> list[bytes]:
 
 def _start_row(start: Start, owner: int | None) -> tuple[Any, ...]:
     history = start.decision.history
-    return (*rows.start_row(start, owner), history[0][0], rows.encode(history))
+    return (*rows.start_row(start, owner), history[0][0], rows.history_text(history))
 
 
 def _change_row(change: Change) -> tuple[Any, ...]:
@@ -64,7 +64,7 @@ def _change_row(change: Change) -> tuple[Any, ...]:
         rows.encode(execution.output) if execution.status == SUCCEEDED else None,
         change.parked,
         history[0][0] if history else 0,
-        rows.encode(history) if history else None,
+        rows.history_text(history) if history else None,
     )
 
 

@@ -1,7 +1,8 @@
 """Executions, frames and decisions as rows, the same for every database.
 
 The root frame is a column of its execution, since most executions have no other; further frames have rows of their own,
-so that a wide Map never rewrites its siblings. Of a frame, only what differs from a fresh one is written.
+so that a wide Map never rewrites its siblings. Of a frame, only what differs from a fresh one is written. A payload
+that is handed on as it is stands in a row once.
 
 JSON is written in UTF-8, and in ASCII where there is half a surrogate pair: a text that is good JSON and that no
 database takes raw. (A NUL is escaped either way.) It is read by the standard library, which keeps large integers exact.
@@ -35,6 +36,11 @@ PLAIN: Final = tuple(name for name in Frame.__slots__ if name not in ("path", "s
 """The fields of a frame that are JSON as they are, and may be left out."""
 
 GIVEN_UP: Final = "this process was silent for longer than its lease; others have taken over"
+
+SHARE_FROM: Final = 1024
+"""From this length on, the events of a decision are written so that what stands in several of them is there once."""
+SHORT: Final = 64
+"""Texts up to this length are written where they stand."""
 
 FrameRow = tuple[int, str, str]
 HistoryRow = tuple[int, int, str]
@@ -143,7 +149,35 @@ def history_rows(decisions: Iterable[tuple[int, Decision]]) -> Iterator[HistoryR
     """One row for each decision that has history: key, first id, events."""
     for key, decision in decisions:
         if decision.history:
-            yield key, decision.history[0][0], encode(decision.history)
+            yield key, decision.history[0][0], history_text(decision.history)
+
+
+def history_text(events: Sequence[HistoryEvent]) -> str:
+    """The events of a decision: `[id, previous, time, type, details]` each; or, of long ones, `[events, values]`.
+
+    Then events have a sixth element where details stand apart: their names. Such a detail is an index of `values`.
+    """
+    text = encode(events)
+    if len(text) < SHARE_FROM:
+        return text
+    values: list[JSON] = []
+    places: dict[int, int] = {}
+    written: list[JSON] = []
+    for number, before, time, kind, details in events:
+        apart = {name: value for name, value in details.items() if _long(value)} if details else None
+        if not apart:
+            written.append((number, before, time, kind, details))
+            continue
+        for value in apart.values():
+            if places.setdefault(id(value), len(values)) == len(values):
+                values.append(value)
+        indexes = {name: places[id(value)] for name, value in apart.items()}
+        written.append((number, before, time, kind, {**(details or {}), **indexes}, list(indexes)))
+    return encode([written, values])
+
+
+def _long(value: JSON) -> bool:
+    return len(value) > SHORT if isinstance(value, str) else bool(value) and isinstance(value, dict | list)
 
 
 def frame_rows(decisions: Iterable[tuple[int, Decision]]) -> tuple[list[FrameRow], list[tuple[int, str]]]:
@@ -167,6 +201,9 @@ def frame_body(frame: Frame) -> str:
         value = getattr(frame, name)
         if value or value != FRESH[name]:
             body[name] = value
+    call = frame.call
+    if call is not None and call["arguments"] is frame.input:
+        body["call"] = {name: value for name, value in call.items() if name != "arguments"}
     if frame.spent:
         body["spent"] = frame.spent
     if frame.fork is not None:
@@ -192,8 +229,16 @@ def stored(row: Sequence[Any], bodies: Iterable[str]) -> Stored:
         "input": json.loads(given),
         "output": _decoded(output),
     }
-    frames = [{**FRESH, **json.loads(body)} for body in ([frame] if frame is not None else []) + list(bodies)]
+    frames = [_frame(body) for body in ([frame] if frame is not None else []) + list(bodies)]
     return Stored(key, Execution.from_json(whole, frames), version, definition)
+
+
+def _frame(text: str) -> dict[str, JSON]:
+    frame: dict[str, JSON] = {**FRESH, **json.loads(text)}
+    call = frame["call"]
+    if call is not None and "arguments" not in call:
+        frame["call"] = {"arguments": frame["input"], **call}  # the input itself
+    return frame
 
 
 def as_before(found: Stored) -> Stored:
@@ -204,7 +249,18 @@ def as_before(found: Stored) -> Stored:
 
 def history(texts: Iterable[str]) -> list[HistoryEvent]:
     """The events of the rows of one execution."""
-    return [cast(HistoryEvent, tuple(event)) for text in texts for event in json.loads(text)]
+    return [event for text in texts for event in _events(json.loads(text))]
+
+
+def _events(row: list[Any]) -> Iterator[HistoryEvent]:
+    if isinstance(row[0][0], int):
+        yield from (cast(HistoryEvent, tuple(event)) for event in row)
+        return
+    written, values = row
+    for number, before, time, kind, details, *apart in written:
+        for name in apart[0] if apart else ():
+            details[name] = values[details[name]]
+        yield number, before, time, kind, details
 
 
 def plain(text: str) -> str:

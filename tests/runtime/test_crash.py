@@ -21,7 +21,7 @@ from tests.runtime.crash_program import FLOW, Fuse, steps
 from tests.stores.servers import schema
 
 PROGRAM = Path(__file__).with_name("crash_program.py")
-WAYS = {("sqlite", "inline"): 9, ("sqlite", "worker"): 11, ("postgresql", "worker"): 12}
+WAYS = {("sqlite", "inline"): 9, ("sqlite", "worker"): 10, ("postgresql", "worker"): 11}
 """How many commits an undisturbed run has; the first test checks these numbers."""
 EFFECTS = 5
 
