@@ -17,6 +17,7 @@ from jsonata2py import MISSING
 from engine.errors import ExpressionSyntaxError
 from engine.query.jsonata.functions import FUNCTIONS, NULL, Implementation, drawing
 from engine.query.jsonata.program import TIMEOUT, UNDEFINED, UNSUPPORTED, Chance, EvaluationError, Path
+from engine.query.jsonata.tokens import OPERATOR, scan
 from engine.values import JSON, check_json
 
 HIDDEN: Final = {
@@ -32,9 +33,22 @@ _POSITION: Final = re.compile(r" \(position (\d+)\)$")
 
 def compile_program(text: str, names: frozenset[str]) -> Jsonata2pyProgram:
     """Compile an expression that uses these variables and functions. Raises ExpressionSyntaxError."""
+    _refuse_endless(text)
     alone = _compiled(text)
     hidden = "".join(HIDDEN[name] for name in sorted(names & HIDDEN.keys()))
     return Jsonata2pyProgram(_compiled(text, f"({hidden}", ")") if hidden else alone, names)
+
+
+def _refuse_endless(text: str) -> None:
+    """The package's parser never returns from `a@$i@$j@$k`: an `@` behind two bindings of one step."""
+    bindings = 0
+    for token in scan(text):
+        if token.kind == OPERATOR and token.text == ".":
+            bindings = 0
+        elif token.kind == OPERATOR and token.text in ("@", "#"):
+            if token.text == "@" and bindings > 1:
+                raise ExpressionSyntaxError("the fallback for JSONata takes no third binding of a step", token.start)
+            bindings += 1
 
 
 def _compiled(text: str, before: str = "", after: str = "") -> jsonata2py.CompiledExpression:

@@ -88,6 +88,7 @@ def by_either(program: Any, values: dict[str, Any]) -> Any:
 @example("$match('a', /[/]/)")
 @example("'unclosed")
 @example(")")
+@example("a@$i#$i@$i")  # on which the fallback's parser never ends
 @example("$now/a+/")  # compiles alone with the fallback, not behind what hides $now
 def test_any_text_gives_a_value_a_failure_or_a_mistake(text: str) -> None:
     list(scan(text))
