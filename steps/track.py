@@ -6,6 +6,7 @@ from typing import Any
 
 from engine import StepContext, StepError, step
 from steps.bookings import following
+from steps.bookings.attempts import Attempts
 from steps.bookings.booking import Booking
 from steps.bookings.lifecycle import lifecycle
 from steps.bookings.moments import later, parse
@@ -13,6 +14,7 @@ from steps.bookings.repository import Repository, repository
 from steps.bookings.resource import render
 from steps.bookings.shapes import STORE_ERRORS, about_a_booking
 from steps.bookings.sql import statements
+from steps.taxi_api import rides
 from steps.taxi_api.errors import ERRORS
 from steps.taxi_api.operations import Taxi
 
@@ -39,17 +41,35 @@ def look(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
     if booking.terminal_at is None and booking.status not in following.OURS and booking.ride_ref is not None:
-        try:
-            ride = Taxi(ctx).get(booking.ride_ref)
-        except StepError as problem:
-            if problem.error != "Taxi.NotFound":
-                raise
-            ride = None
-        booking = _apply(booking.booking_id, ride, ctx)
+        booking = _apply(booking.booking_id, _read(booking, ctx), ctx)
     with repository(ctx) as repo:
         again_s = _again(booking, repo)
     ctx.note(booking.status)
     return {"booking": render(booking), "again_s": again_s}
+
+
+def _read(booking: Booking, ctx: StepContext) -> dict[str, Any] | None:
+    """The ride; None when the taxi company does not know it.
+
+    The first look is by our reference: it shows a second ride, which the answer to the create kept to itself.
+    """
+    with repository(ctx) as repo:
+        first = statements("looks.sql")["looks"].row(repo.db, booking_id=booking.booking_id) is None
+    if first:
+        found = Taxi(ctx).find(booking)
+        if any(ride["ride_id"] != booking.ride_ref and ride["status"] not in rides.FELL_THROUGH for ride in found):
+            ctx.log("there are several rides for one reference", warning=True, booking_id=booking.booking_id)
+            with repository(ctx) as repo:
+                Attempts(repo, booking).watch(now=True)
+        own = [ride for ride in found if ride["ride_id"] == booking.ride_ref]
+        if own:
+            return own[0]
+    try:
+        return Taxi(ctx).get(str(booking.ride_ref))
+    except StepError as problem:
+        if problem.error != "Taxi.NotFound":
+            raise
+        return None
 
 
 def _apply(booking_id: str, ride: dict[str, Any] | None, ctx: StepContext) -> Booking:

@@ -194,6 +194,9 @@ def _judge(repo: Repository, booking: Booking | None, message: dict[str, Any]) -
         return _too_late(repo, booking, message), "NOTHING"
     if booking.status == "REQUESTED":
         raise StepError("Webhook.NotYet", "the booking's flow is not through yet")
+    if booking.ride_ref is not None and message["ride_ref"] != booking.ride_ref:
+        _watch(repo, booking, message)  # a second ride for one reference: it is not wanted
+        return "IGNORED", "NOTHING"
     last = _last_seen(booking)
     if last is not None and message["sequence"] <= last:
         return "STALE", "NOTHING"
@@ -220,8 +223,7 @@ def _watch(repo: Repository, booking: Booking, message: dict[str, Any]) -> None:
     """A ride that should not be may live: have its reference looked at now."""
     if message["status"] in FELL_THROUGH or message["client_reference"] != booking.client_reference:
         return
-    Attempts(repo, booking).watch()
-    statements(FILE)["check_now"].run(repo.db, client_reference=booking.client_reference, now=repo.now)
+    Attempts(repo, booking).watch(now=True)
 
 
 def _stored(repo: Repository, payload: Mapping[str, Any]) -> dict[str, Any]:

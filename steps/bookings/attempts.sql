@@ -20,3 +20,6 @@ WHERE booking_id = :booking_id AND op = 'CREATE' AND outcome IN ('IN_FLIGHT', 'A
 INSERT INTO orphan_watch (client_reference, booking_id, opened_at, next_check_at, deadline_at)
 VALUES (:client_reference, :booking_id, :now, :next_check_at, :deadline_at)
 ON CONFLICT (client_reference) DO NOTHING;
+
+-- name: look_now
+UPDATE orphan_watch SET next_check_at = :now WHERE client_reference = :client_reference AND closed_at IS NULL;

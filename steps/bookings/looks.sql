@@ -3,6 +3,9 @@
 INSERT INTO ride_looks (booking_id, looked_at, next_look_at) VALUES (:booking_id, :now, :next_look_at)
 ON CONFLICT (booking_id) DO UPDATE SET looked_at = excluded.looked_at, next_look_at = excluded.next_look_at;
 
+-- name: looks
+SELECT * FROM ride_looks WHERE booking_id = :booking_id;
+
 -- name: no_more
 DELETE FROM ride_looks WHERE booking_id = :booking_id;
 

@@ -25,6 +25,3 @@ SELECT booking_id FROM bookings WHERE booking_id = :booking_id;
 -- name: told_ride
 SELECT ride_ref FROM webhook_inbox WHERE provider = :provider AND client_reference = :client_reference
   AND ride_ref IS NOT NULL ORDER BY ride_seq DESC LIMIT 1;
-
--- name: check_now
-UPDATE orphan_watch SET next_check_at = :now WHERE client_reference = :client_reference AND closed_at IS NULL;

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from steps.simulator.rides import token
 from steps.simulator.supplier import Order
+from tests.booking.listening import SECRET, listening
 from tests.booking.test_cancel import booking, in_three_hours
 from tests.booking.test_track import plan_of
 from tests.booking.world import BOOKING, ROOT, World, scheduled
@@ -112,6 +114,26 @@ def test_a_ride_that_turns_up_after_all_is_cancelled(world: Any) -> None:
     assert here.violations() == []
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["by a message", "by the first look"])
+def test_a_second_ride_for_one_reference_is_found_and_cancelled(told: bool, world: Any) -> None:
+    """The answer to the create tells of one alone."""
+    plan: dict[str, Any] = {"faults": [{"op": "createRide", "fault": "two_live_rides"}]}
+    with listening() as door:
+        plan |= {"webhook": {"url": door.url, "secret": SECRET}} if told else {}
+        here = door.world = world(plan=plan, TAXI_WEBHOOK_SECRET=SECRET)
+        assert here.book(scheduled()).output["status"] == "CONFIRMED"
+        here.clock.advance(1)
+        door.deliver()
+        assert len(here.rows("SELECT 1 FROM orphan_watch")) == int(told)
+    here.clock.advance(0 if told else 130)
+    sweep(here)
+    sweep(here)
+    assert sorted(ride["live"] for ride in here.sim.rides()) == [False, True]
+    (live,) = [ride["ride_ref"] for ride in here.sim.rides() if ride["live"]]
+    assert (booking(here)["status"], booking(here)["ride_ref"], booking(here)["attention"]) == ("CONFIRMED", live, 1)
+    assert here.violations() == []
+
+
 def late(here: World) -> None:
     """The taxi company makes the ride now that it was asked for long ago."""
     supplier, now = here.sim.simulation.supplier, here.clock.now()
@@ -150,7 +172,8 @@ def test_keys_slots_and_messages_that_nobody_needs_are_freed(world: Any) -> None
 
 def test_a_message_that_came_before_its_booking_is_taken_up_again(world: Any) -> None:
     here = world(plan=plan_of({"life": ["DRIVER_ASSIGNED"]}))
-    data = {"ride_id": "gtx_1", "client_reference": f"{BOOKING}-r1", "sequence": 9, "status": "CONFIRMED"}
+    ride_id = "gtx_" + token(42, "ride", f"{BOOKING}-r1", 0)  # as the simulator will call it
+    data = {"ride_id": ride_id, "client_reference": f"{BOOKING}-r1", "sequence": 9, "status": "CONFIRMED"}
     payload = {"type": "ride.status_changed", "timestamp": "2026-05-04T08:00:00Z", "data": data}
     message = {"provider": "globaltaxi", "webhook_id": "wh_early", "payload": payload}
     here.engine.run(ROOT / "flows/webhook.yaml", message, name="webhook-early")
