@@ -19,6 +19,10 @@ class Company:
         """Play by another plan from now on."""
         httpx.put(f"{self.control}/plan", content=text, timeout=60).raise_for_status()
 
+    def advance(self, seconds: float) -> None:
+        """Let its clock run ahead: what was to happen by then has happened."""
+        httpx.post(f"{self.control}/clock/advance", json={"seconds": seconds}, timeout=60).raise_for_status()
+
     def look(self) -> dict[str, Any]:
         """Ask for the ground truth; `rides` and `calls` tell it from then on."""
         self._truth = httpx.get(f"{self.control}/rides", timeout=300).raise_for_status().json()

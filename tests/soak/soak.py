@@ -28,6 +28,7 @@ from typing import Any, Final
 import httpx
 import psycopg
 
+from steps.bookings.moments import stamp
 from tests.booking.world import ROOT
 from tests.http.issuer import AUDIENCE, Issuer
 from tests.soak import plan
@@ -39,6 +40,7 @@ from tests.soak.riders import Riders
 SLOW_CANCEL: Final = ("Seconds: 900", "Seconds: 15")
 """Between two rounds of cancels that fail: nobody wants to wait for that here."""
 SETTLED: Final = "status NOT IN ('REQUESTED','PENDING_CONFIRMATION','COMPENSATING','CANCELLATION_PENDING')"
+GOES_ON: Final = "b.status IN ('CONFIRMED','DRIVER_ASSIGNED','DRIVER_EN_ROUTE','DRIVER_ARRIVED','IN_PROGRESS')"
 LATEST_COMMIT_S: Final = 60
 KINDS: Final = (("api-1", "api-2"), ("api-1", "api-2"), ("relay-1", "relay-2", "dispatcher"))
 
@@ -108,7 +110,6 @@ class Soak:
         self.processes = Processes(folder, self._settings(scale))
         (folder / "faults.json").write_text(json.dumps(plan.faults(rate, hang_s)))
         self.db = psycopg.connect(url, autocommit=True)
-        self.late_s = LATEST_COMMIT_S + 10.0
         self._tokens: dict[str, tuple[float, str]] = {}
         self._began = 0.0
 
@@ -143,14 +144,16 @@ class Soak:
         self.db.close()
 
     def _become_quiet(self) -> None:
-        """Wait until nothing is under way, all events are out and no late ride can come any more; the sweeps go on."""
+        """The faults stop, and no late ride can come any more: wait until nothing is under way and all events are
+        out. The sweeps go on."""
         began = time.monotonic()
         self.report.faults = dict(self.company.look()["faults"])
         self.company.set_plan(json.dumps(plan.calm()))
+        self.company.advance(LATEST_COMMIT_S)
         told = 0.0
         while time.monotonic() < began + self.patience:
-            left = {"unsettled": self._unsettled(), "running": self._running(), "unpublished": self._unpublished()}
-            if not any(left.values()) and time.monotonic() > began + self.late_s:
+            left = self._left()
+            if not any(left.values()):
                 break
             if time.monotonic() > told + 15:
                 told = time.monotonic()
@@ -243,16 +246,23 @@ class Soak:
         row = self.db.execute(f"SELECT COUNT(*) FROM {what}").fetchone()  # type: ignore[arg-type]
         return int(row[0]) if row else 0
 
-    def _running(self) -> int:
-        """Executions under way, without those that follow a confirmed ride, or go round: they never end."""
-        return self._one("executions WHERE status = 'RUNNING' AND flow NOT IN ('track', 'sweep')")
+    def _left(self) -> dict[str, int]:
+        """What is still to come. Executions that follow a confirmed ride, or go round, are always there."""
+        due = f"orphan_watch WHERE closed_at IS NULL AND next_check_at <= '{stamp(datetime.now(UTC))}'"
+        unseen = (
+            f"bookings b LEFT JOIN ride_looks l ON l.booking_id = b.booking_id WHERE l.booking_id IS NULL AND {GOES_ON}"
+        )
+        return {
+            "unsettled": self._unsettled(),
+            "executions running": self._one("executions WHERE status = 'RUNNING' AND flow NOT IN ('track', 'sweep')"),
+            "events unpublished": self._one("outbox WHERE published_at IS NULL"),
+            "references to be looked at": self._one(due),
+            "rides that nobody has looked at": self._one(unseen),
+        }
 
     def _unsettled(self) -> int:
         """Bookings on their way that nobody was called for."""
         return self._one(f"bookings WHERE NOT ({SETTLED}) AND attention = 0")
-
-    def _unpublished(self) -> int:
-        return self._one("outbox WHERE published_at IS NULL")
 
     def _count(self, riders: Riders) -> None:
         def by(column: str, table: str) -> dict[str, int]:
