@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.databases import database
@@ -33,10 +34,13 @@ PATIENCE = 60.0
 
 
 class Booked(NamedTuple):
-    """What the clients saw: the loop over confirmed bookings, and how often which other answer came."""
+    """What the clients saw: the loop over confirmed bookings, and how often which other answer came; and what the
+    serving process used meanwhile: `cpu`, milliseconds of processor time a confirmed booking."""
 
     loop: Loop
     others: Counter[str]
+    count: int
+    cpu: float | None = None
 
 
 def measure(settings: Settings) -> Iterator[Figure]:
@@ -57,6 +61,8 @@ def _figures(kind: str, clients: int, found: Booked) -> Iterator[Figure]:
     yield Figure(f"{kind}, {clients} clients", rate, "bookings/s", TARGET if clients > 1 else None, note=note)
     if clients == 16:
         yield Figure(f"{kind}, {clients} clients, p99", p99, "ms", P99_AT_16, most=True)
+    if found.cpu is not None:
+        yield Figure(f"{kind}, {clients} clients, processor", found.cpu, "ms/booking", 1000 / TARGET, most=True)
 
 
 def run(
@@ -74,17 +80,21 @@ def run(
             "JWT_ISSUER": issuer_url,
             "JWT_AUDIENCE": AUDIENCE,
         }
-        with served(store, taxi, environment) as url:
+        with served(store, taxi, environment) as (url, process):
             address = url.removeprefix("http://")
             waiting = iter(enumerate(tokens))
-            book(address, waiting, 1, 1e9, most=WARM)
-            return book(address, waiting, clients, settings.seconds)
+            book(address, waiting, 1, 1e9, most=settings.size(WARM))
+            before = processor_time(process)
+            found = book(address, waiting, clients, settings.seconds)
+            after = processor_time(process)
+            used = None if before is None or after is None else 1000 * (after - before) / found.count
+            return found._replace(cpu=used)
 
 
 def book(
     address: str, waiting: Iterator[tuple[int, str]], clients: int, seconds: float, *, most: int = sys.maxsize
 ) -> Booked:
-    """Book until the time is over, `most` have been booked by each client, or no member is left."""
+    """Book, each client at least once, until the time is over, each has booked `most`, or no member is left."""
     wish = json.loads((ROOT / "flows/examples/booking.json").read_text(encoding="utf-8"))["request"]
     body = json.dumps(wish).encode()
     times: list[float] = []
@@ -94,10 +104,10 @@ def book(
 
     def work() -> None:
         connection = http.client.HTTPConnection(address, timeout=PATIENCE)
-        for _ in range(most):
+        for turn in range(most):
             with guard:
                 number, token = next(waiting, (-1, ""))
-            if number < 0 or time.perf_counter() >= until:
+            if number < 0 or (turn and time.perf_counter() >= until):
                 break
             headers = {
                 "Authorization": f"Bearer {token}",
@@ -124,7 +134,7 @@ def book(
         thread.join()
     if not times:
         raise RuntimeError(f"nothing was booked: {dict(others)}")
-    return Booked(loop(times, time.perf_counter() - start), others)
+    return Booked(loop(times, time.perf_counter() - start), others, len(times))
 
 
 def _member(name: str) -> dict[str, Any]:
@@ -135,13 +145,24 @@ def _member(name: str) -> dict[str, Any]:
     }
 
 
+def processor_time(process: int) -> float | None:
+    """Seconds of processor time that a process has used; None where the system does not tell (Linux does)."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return None
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def served(store: str, taxi: str, settings: dict[str, str]) -> Iterator[str]:
-    """The URL of an `engine serve` process."""
+def served(store: str, taxi: str, settings: dict[str, str]) -> Iterator[tuple[str, int]]:
+    """The URL and process id of `engine serve`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TAXI", "JWT", "ENGINE"))}
     command = [sys.executable, "-m", "engine.cli", "serve", "--port", "0", "--store", store, "--taxi", taxi]
     process = subprocess.Popen(command, cwd=ROOT, env={**kept, **settings}, stderr=subprocess.PIPE, text=True)
-    yield from _until_ended(process, process.stderr, r"(http://127\.0\.0\.1:\d+) answers")
+    with _until_ended(process, process.stderr, r"(http://127\.0\.0\.1:\d+) answers") as url:
+        yield url, process.pid
 
 
 @contextmanager
@@ -149,23 +170,28 @@ def simulator() -> Iterator[str]:
     """The URL of a taxi company that answers at once, in a process of its own."""
     command = [sys.executable, "-m", "steps.simulator", "--port", "0", "--quiet"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    yield from _until_ended(process, process.stdout, r"TAXI_URL=([^)]+)\)")
+    with _until_ended(process, process.stdout, r"TAXI_URL=([^)]+)\)") as url:
+        yield url
 
 
+@contextmanager
 def _until_ended(process: subprocess.Popen[str], said: Any, pattern: str) -> Iterator[str]:
-    """What a process says of itself by that pattern; it ends with the iteration."""
-    heard = ""
+    """What a process says of itself by that pattern; it ends with the block."""
+    heard, rest = "", threading.Thread(target=said.read)
     try:
         for line in said:
             heard += line
             if found := re.search(pattern, line):
-                threading.Thread(target=said.read, daemon=True).start()  # or it would wait for a reader some day
+                rest.start()  # or it would wait for a reader some day
                 yield found[1]
                 return
         raise RuntimeError(f"{process.args!r} ended: {heard}")
     finally:
         process.terminate()
         process.wait(PATIENCE)
+        if rest.is_alive():
+            rest.join()
+        said.close()
 
 
 @contextmanager
