@@ -18,6 +18,13 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=0.05, help="probability of every fault, per call (%(default)s)")
     parser.add_argument("--kill-every", type=float, default=30.0, metavar="SECONDS", help="(%(default)s)")
     parser.add_argument("--clients", type=int, default=16, help="how many ask at a time (%(default)s)")
+    parser.add_argument(
+        "--resolve-s",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="longest wait for a pending ride (%(default)s)",
+    )
     parser.add_argument("--patience", type=float, default=1800.0, metavar="SECONDS", help="longest wait for quiet")
     parser.add_argument(
         "--longest", type=float, default=float("inf"), metavar="SECONDS", help="nobody begins after that"

@@ -28,7 +28,6 @@ from typing import Any, Final
 import httpx
 import psycopg
 
-from steps.bookings.moments import stamp
 from tests.booking.world import ROOT
 from tests.http.issuer import AUDIENCE, Issuer
 from tests.soak import plan
@@ -39,6 +38,7 @@ from tests.soak.riders import Riders
 
 SLOW_CANCEL: Final = ("Seconds: 900", "Seconds: 15")
 """Between two rounds of cancels that fail: nobody wants to wait for that here."""
+SWEEPS: Final = ("every_s: 60", "every_s: 15")
 SETTLED: Final = "status NOT IN ('REQUESTED','PENDING_CONFIRMATION','COMPENSATING','CANCELLATION_PENDING')"
 GOES_ON: Final = "b.status IN ('CONFIRMED','DRIVER_ASSIGNED','DRIVER_EN_ROUTE','DRIVER_ARRIVED','IN_PROGRESS')"
 LATEST_COMMIT_S: Final = 60
@@ -77,7 +77,8 @@ class Soak:
     """One soak on the PostgreSQL of `url`, with its files in `folder`.
 
     `rate`: the share of calls that each fault strikes. `scale`: of the taxi company's time limits. `hang_s`: how long
-    it is silent, its plan's 30 s unless given. `longest`: seconds after which nobody begins any more.
+    it is silent, its plan's 30 s unless given. `resolve_s`: the longest wait for a pending ride. `longest`: seconds
+    after which nobody begins any more.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Soak:
         clients: int = 16,
         scale: float = 1.0,
         hang_s: float | None = None,
+        resolve_s: float = 600,
         longest: float = inf,
     ) -> None:
         self.url = url
@@ -107,7 +109,7 @@ class Soak:
         self.issuer = Issuer()
         self.bases = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
         self.company = Company(f"http://127.0.0.1:{free_port()}/v1")
-        self.processes = Processes(folder, self._settings(scale))
+        self.processes = Processes(folder, self._settings(scale, resolve_s))
         (folder / "faults.json").write_text(json.dumps(plan.faults(rate, hang_s)))
         self.db = psycopg.connect(url, autocommit=True)
         self._tokens: dict[str, tuple[float, str]] = {}
@@ -144,16 +146,17 @@ class Soak:
         self.db.close()
 
     def _become_quiet(self) -> None:
-        """The faults stop, and no late ride can come any more: wait until nothing is under way and all events are
-        out. The sweeps go on."""
+        """The faults stop, and no late ride can come any more: wait until nothing is under way, all events are out, and
+        the sweep has gone round once more."""
         began = time.monotonic()
         self.report.faults = dict(self.company.look()["faults"])
         self.company.set_plan(json.dumps(plan.calm()))
         self.company.advance(LATEST_COMMIT_S)
-        told = 0.0
+        told, calm_since = 0.0, inf
         while time.monotonic() < began + self.patience:
             left = self._left()
-            if not any(left.values()):
+            calm_since = inf if any(left.values()) else min(calm_since, time.time())
+            if self._one(f"executions WHERE flow = 'sweep' AND status = 'SUCCEEDED' AND started_at > {calm_since}"):
                 break
             if time.monotonic() > told + 15:
                 told = time.monotonic()
@@ -200,18 +203,19 @@ class Soak:
         command = [sys.executable, "-m", "steps.dispatcher", *self._dispatching]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=self.patience)
 
-    def _settings(self, scale: float) -> dict[str, str]:
+    def _settings(self, scale: float, resolve_s: float) -> dict[str, str]:
         """The environment of all processes, with files of their own for what is not as in the project."""
         for name in ("flows", "schemas", "steps/bookings"):
             shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-        for flow in (self.folder / "flows").glob("*.yaml"):
-            flow.write_text(flow.read_text(encoding="utf-8").replace(*SLOW_CANCEL), encoding="utf-8")
+        for file in (*(self.folder / "flows").glob("*.yaml"), self.folder / "schemas/openapi.yaml"):
+            file.write_text(file.read_text("utf-8").replace(*SLOW_CANCEL).replace(*SWEEPS), encoding="utf-8")
         reference = self.folder / "flows/reference"
         (reference / "members.yaml").write_text(json.dumps(plan.members(len(self.wishes))))
         return {
             "ENGINE_STEPS": "steps",
             "TAXI_URL": self.company.url,
             "TAXI_TIMEOUT_SCALE": str(scale),
+            "RESOLVE_LONGEST_S": str(resolve_s),
             "TAXI_MAX_COMMIT_DELAY_S": str(LATEST_COMMIT_S),
             "TAXI_WEBHOOK_SECRET": f"whsec_{b64encode(b'a secret of this soak').decode()}",
             "JWT_ISSUER": self.issuer.url,
@@ -248,7 +252,6 @@ class Soak:
 
     def _left(self) -> dict[str, int]:
         """What is still to come. Executions that follow a confirmed ride, or go round, are always there."""
-        due = f"orphan_watch WHERE closed_at IS NULL AND next_check_at <= '{stamp(datetime.now(UTC))}'"
         unseen = (
             f"bookings b LEFT JOIN ride_looks l ON l.booking_id = b.booking_id WHERE l.booking_id IS NULL AND {GOES_ON}"
         )
@@ -256,7 +259,6 @@ class Soak:
             "unsettled": self._unsettled(),
             "executions running": self._one("executions WHERE status = 'RUNNING' AND flow NOT IN ('track', 'sweep')"),
             "events unpublished": self._one("outbox WHERE published_at IS NULL"),
-            "references to be looked at": self._one(due),
             "rides that nobody has looked at": self._one(unseen),
         }
 
