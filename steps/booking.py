@@ -87,7 +87,7 @@ def pending(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         if booking.status != "PENDING_CONFIRMATION":
             trigger = "ride_pending" if ride else "ride_outcome_unknown"
             changes = _with_ride(booking, ride) if ride else {"doc": booking.doc}
-            changes["doc"] = {**changes["doc"], "resolve_by": _resolve_by(booking, repo.now)}
+            changes["doc"] = {**changes["doc"], "resolve_by": _resolve_by(booking, repo)}
             if ride:
                 Attempts(repo, booking).resolve("FOUND", ride["ride_ref"])
             booking = repo.transition(booking, trigger, **changes)
@@ -227,10 +227,11 @@ def _free_reference(repo: Repository, booking_id: str) -> str:
     return next(candidate for candidate in candidates if not repo.reference_taken(candidate))
 
 
-def _resolve_by(booking: Booking, now: str) -> str:
-    half = (parse(booking.pickup_time) - parse(now)).total_seconds() / 2
-    wait = max(SHORTEST_RESOLVE_S, min(LONGEST_RESOLVE_S, half))
-    return stamp(parse(now) + timedelta(seconds=wait))
+def _resolve_by(booking: Booking, repo: Repository) -> str:
+    now = parse(repo.now)
+    half = (parse(booking.pickup_time) - now).total_seconds() / 2
+    longest = number(repo.settings, "RESOLVE_LONGEST_S", LONGEST_RESOLVE_S)
+    return stamp(now + timedelta(seconds=max(SHORTEST_RESOLVE_S, min(longest, half))))
 
 
 def _rides(booking: Booking, ride_ref: str) -> bool:

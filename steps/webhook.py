@@ -56,6 +56,8 @@ STORED = {name: STORE_ERRORS[name] for name in ("Db.Unavailable", "Db.Conflict")
     errors={
         "Webhook.Unauthorized": "nobody we know has signed this, or not now",
         "Webhook.UnknownProvider": "there is no such sender of messages",
+        "Webhook.InboxFull": "too many messages wait: the sender will come again",
+        "Db.Unavailable": STORE_ERRORS["Db.Unavailable"],
     },
 )
 def verify(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
@@ -78,6 +80,8 @@ def verify(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     except signatures.BadSignature as problem:
         ctx.log("a message is refused", warning=True, provider=provider, reason=str(problem))
         raise StepError("Webhook.Unauthorized", "the signature is not good") from None
+    with repository(ctx) as repo:
+        _refuse_a_flood(repo)  # at the door, where the sender hears of it and comes again
     return {"provider": provider, "webhook_id": name}
 
 
@@ -100,10 +104,7 @@ def receive(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         raise StepError("Webhook.Unreadable", str(problem)) from None
     sql = statements(FILE)
     with repository(ctx) as repo:
-        limit = int(number(ctx.settings, "WEBHOOK_INBOX_LIMIT", INBOX_LIMIT))
-        waiting = sql["new_messages"].row(repo.db, limit=limit)
-        if waiting is not None and waiting["waiting"] >= limit:
-            raise StepError("Webhook.InboxFull", f"{limit} messages wait")
+        _refuse_a_flood(repo)
         written = sql["insert_message"].run(
             repo.db,
             provider=payload["provider"],
@@ -180,6 +181,13 @@ def settle(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     with repository(ctx) as repo:
         statements(FILE)["set_state"].run(repo.db, **_name(payload), state="APPLIED")
     return {"state": "APPLIED"}
+
+
+def _refuse_a_flood(repo: Repository) -> None:
+    limit = int(number(repo.settings, "WEBHOOK_INBOX_LIMIT", INBOX_LIMIT))
+    waiting = statements(FILE)["new_messages"].row(repo.db, limit=limit)
+    if waiting is not None and waiting["waiting"] >= limit:
+        raise StepError("Webhook.InboxFull", f"{limit} messages wait")
 
 
 def _judge(repo: Repository, booking: Booking | None, message: dict[str, Any]) -> tuple[str | None, str]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from engine import StepContext, StepError
 from steps.bookings.attempts import Attempts
-from steps.bookings.booking import Booking
+from steps.bookings.booking import PROVIDER, Booking
 from steps.bookings.moments import later, stamp
 from steps.bookings.repository import repository
 from steps.bookings.requests import merged
 from steps.bookings.settings import flag, number
+from steps.bookings.sql import statements
 from steps.taxi_api.operations import Taxi
 
 PENDING = "PENDING"
@@ -68,13 +69,36 @@ def create(
 
 
 def look_up(booking: Booking, ctx: StepContext, *, again: bool = False) -> list[dict[str, Any]]:
-    """All rides with the booking's reference, newest first. What is found, or not, is kept as a proof."""
+    """All rides with the booking's reference, newest first. What is found, or not, is kept as a proof.
+
+    A ride that a message has told of counts before look-ups show it: some lag, some fail.
+    """
     started = stamp(ctx.now())
-    rides = Taxi(ctx, again=again).find(booking)
+    try:
+        rides = Taxi(ctx, again=again).find(booking) or _told(booking, ctx)
+    except StepError as problem:
+        rides = _told(booking, ctx)
+        if not rides:
+            raise problem
     with repository(ctx) as repo:
         resolution = "FOUND" if rides else "ABSENT"
         Attempts(repo, booking).record("LOOKUP", "OK", started_at=started, resolution=resolution)
     return rides
+
+
+def _told(booking: Booking, ctx: StepContext) -> list[dict[str, Any]]:
+    """The ride of our reference that the taxi company's messages name, as it is now."""
+    with repository(ctx) as repo:
+        named = {"provider": PROVIDER, "client_reference": booking.client_reference}
+        told = statements("messages.sql")["told_ride"].row(repo.db, **named)
+    if told is None:
+        return []
+    try:
+        return [Taxi(ctx).get(told["ride_ref"])]
+    except StepError as problem:
+        if problem.error != "Taxi.NotFound":
+            raise
+        return []
 
 
 def adopt(rides: list[dict[str, Any]], booking: Booking, ctx: StepContext) -> dict[str, Any]:

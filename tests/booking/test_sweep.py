@@ -170,14 +170,40 @@ def test_keys_slots_and_messages_that_nobody_needs_are_freed(world: Any) -> None
     assert here.violations() == []
 
 
-def test_a_message_that_came_before_its_booking_is_taken_up_again(world: Any) -> None:
-    here = world(plan=plan_of({"life": ["DRIVER_ASSIGNED"]}))
+def come_early(here: World) -> None:
+    """A message about a ride that nobody has asked for yet."""
     ride_id = "gtx_" + token(42, "ride", f"{BOOKING}-r1", 0)  # as the simulator will call it
     data = {"ride_id": ride_id, "client_reference": f"{BOOKING}-r1", "sequence": 9, "status": "CONFIRMED"}
     payload = {"type": "ride.status_changed", "timestamp": "2026-05-04T08:00:00Z", "data": data}
     message = {"provider": "globaltaxi", "webhook_id": "wh_early", "payload": payload}
     here.engine.run(ROOT / "flows/webhook.yaml", message, name="webhook-early")
     assert here.rows("SELECT state FROM webhook_inbox") == [{"state": "UNMATCHED"}]
+
+
+def test_a_message_proves_a_ride_that_look_ups_do_not_show(world: Any) -> None:
+    plan = [
+        {"op": "createRide", "fault": "timeout_after_commit"},
+        {"op": "findRides", "fault": "status", "params": {"status": 500}},
+    ]
+    here = world(plan={"faults": plan})
+    come_early(here)
+    assert here.book(scheduled()).output["status"] == "CONFIRMED"
+    assert here.events(user_facing=True) == ["confirmed"]
+    assert here.sim.calls("createRide") == 1
+    assert here.violations() == []
+
+
+def test_a_message_about_a_ride_that_there_is_not_proves_nothing(world: Any) -> None:
+    here = world("F06")
+    come_early(here)
+    assert here.book(scheduled()).output["status"] == "CONFIRMED"
+    assert (here.sim.calls("createRide"), here.sim.calls("getRide") > 0) == (2, True)
+    assert here.violations() == []
+
+
+def test_a_message_that_came_before_its_booking_is_taken_up_again(world: Any) -> None:
+    here = world(plan=plan_of({"life": ["DRIVER_ASSIGNED"]}))
+    come_early(here)
     here.book(scheduled())
     here.clock.advance(90)
     sweep(here)

@@ -137,6 +137,33 @@ def test_a_message_that_cannot_be_read_is_refused(front: Make, body: bytes, stat
     assert message(front(TAXI_WEBHOOK_SECRET=SECRET), body).status == status
 
 
+def test_a_full_inbox_sends_messages_away_to_come_again(front: Make) -> None:
+    service = front(TAXI_WEBHOOK_SECRET=SECRET, WEBHOOK_INBOX_LIMIT="1")
+    booking = service.book().json()
+    now = "2026-05-04T08:00:00.000Z"
+    row = f"('globaltaxi', 'wh_waiting', 'x', 'y', 1, 't', '{now}', '{now}', 'NEW', '{{}}')"
+    with service.engine.host.store.aside() as db:
+        db.execute(f"INSERT INTO webhook_inbox VALUES {row}")
+    full = message(service, event(booking, "DRIVER_ASSIGNED", 2))
+    assert (full.status, full.json()["code"]) == (503, "service_unavailable")
+    assert int(full.headers["Retry-After"]) > 0
+    with service.engine.host.store.aside() as db:
+        db.execute("UPDATE webhook_inbox SET state = 'IGNORED'")
+    assert message(service, event(booking, "DRIVER_ASSIGNED", 2)).status == 204
+
+
+def test_the_new_fee_is_told_when_it_has_not_been_accepted(front: Make) -> None:
+    service = front("F39")
+    path = service.book().headers["Location"]
+    fee = {"accept_fee": {"amount_minor": 0, "currency": "GBP"}}
+    refused = service.ask("POST", f"{path}/cancellation", fee, idempotency_key="a-key-of-the-client-2")
+    assert (refused.status, refused.json()["code"]) == (409, "cancellation_fee_not_accepted")
+    assert refused.json()["fee"] == {"amount_minor": 1000, "currency": "GBP"}
+    accepted = {"accept_fee": refused.json()["fee"]}
+    done = service.ask("POST", f"{path}/cancellation", accepted, idempotency_key="a-key-of-the-client-3")
+    assert (done.status, done.json()["cancellation"]["fee"]["amount_minor"]) == (200, 1000)
+
+
 def test_messages_of_strangers_are_not_found(front: Make) -> None:
     assert front().ask("POST", "/v1/webhooks/nobody", {}, member=None).status == 404
 
