@@ -11,8 +11,9 @@ from typing import Any, Final
 from steps.simulator.catalogue import catalogue
 from tests.booking.world import asap
 
-RARE: Final = ("refuse", "black_hole", "flood")
-"""Faults that strike all bookings of a moment, not one: a twentieth of the others' rate."""
+RARE: Final = ("F02", "F03", "F20", "F53")
+"""Faults that strike all bookings of a moment, not one: doors that shut, a Retry-After of an hour, a flood. They have a
+twentieth of the others' rate."""
 SCHEDULED, AGAIN, TOO_MUCH = 0.3, 0.1, 0.03
 """Shares of rides for a later time; of a member who has asked before; of requests that break a rule."""
 CANCELS, CHANGES, REPEATS, PRIES = 0.15, 0.3, 0.2, 0.05
@@ -27,10 +28,10 @@ QUICK = 0.3
 def faults(rate: float, hang_s: float | None) -> dict[str, Any]:
     """Every entry of the catalogue, each with `rate` as its share of the calls that it can strike."""
     entries = []
-    for entry in (entry for found in catalogue().values() for entry in found["plan"]["faults"]):
-        often = rate / 20 if entry["fault"] in RARE else rate
-        kept = {key: value for key, value in entry.items() if key not in ("nth", "times")}
-        entries.append({**kept, "probability": often})
+    for name, found in catalogue().items():
+        for entry in found["plan"]["faults"]:
+            kept = {key: value for key, value in entry.items() if key not in ("nth", "times")}
+            entries.append({**kept, "probability": rate / 20 if name in RARE else rate})
     found: dict[str, Any] = {"faults": [*entries, *calm()["faults"]], "defaults": {"drive": True}}
     return found if hang_s is None else {**found, "hang_s": hang_s}
 

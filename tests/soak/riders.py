@@ -59,7 +59,7 @@ class Riders:
                         self.done += 1
                         told(self.done)
 
-        threads = [threading.Thread(target=run) for _ in range(clients)]
+        threads = [threading.Thread(target=run, daemon=True) for _ in range(clients)]
         for thread in threads:
             thread.start()
         for thread in threads:
