@@ -10,9 +10,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from engine.core.events import HistoryEvent
 from engine.core.execution import RUNNING
@@ -37,6 +37,7 @@ from engine.stores.ownership import OWNER_BITS, Locks
 from engine.stores.sql import statements
 from engine.stores.sqlite_connection import Transactions, connect, explained
 from engine.stores.sqlite_schema import migrate
+from engine.stores.sqlite_turns import WriteTurns
 from engine.values import JSON, dump, equal
 
 
@@ -57,6 +58,7 @@ class SqliteStore:
         self._extended = 0.0
         self._sql = statements("sqlite")
         self._lock = threading.RLock()
+        self._turns = WriteTurns(lambda: connect(self.path))
         self._spare: list[sqlite3.Connection] = []
         self._definitions: set[str] = set()
         self._put: set[str] = set()
@@ -83,8 +85,9 @@ class SqliteStore:
         """See Store."""
         with self._lock, explained(self.url):
             was = self.owner
+            inside = self.path is None or self._transactions.depth
             try:
-                with self._transactions.begin() as db:
+                with nullcontext() if inside else self._turns.alone(), self._transactions.begin() as db:
                     yield db
             except BaseException:
                 self._put.clear()
@@ -109,12 +112,16 @@ class SqliteStore:
                 yield self.connection
             return
         with explained(self.url):
+            if not reading:
+                with self._turns.together() as connection:
+                    yield cast(Connection, connection)
+                return
             try:
                 connection = self._spare.pop()
             except IndexError:
                 connection = connect(self.path)
             try:
-                with Transactions(connection).begin("DEFERRED" if reading else "IMMEDIATE") as db:
+                with Transactions(connection).begin("DEFERRED") as db:
                     yield db
             finally:
                 self._spare.append(connection)
@@ -357,3 +364,4 @@ class SqliteStore:
                 self._leave()
             for connection in [self.connection, *self._spare]:
                 connection.close()
+            self._turns.close()
