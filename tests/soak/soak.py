@@ -156,7 +156,7 @@ class Soak:
         while time.monotonic() < began + self.patience:
             left = self._left()
             calm_since = inf if any(left.values()) else min(calm_since, time.time())
-            if self._one(f"executions WHERE flow = 'sweep' AND status = 'SUCCEEDED' AND started_at > {calm_since}"):
+            if calm_since < inf and self._swept(calm_since):
                 break
             if time.monotonic() > told + 15:
                 told = time.monotonic()
@@ -261,6 +261,10 @@ class Soak:
             "events unpublished": self._one("outbox WHERE published_at IS NULL"),
             "rides that nobody has looked at": self._one(unseen),
         }
+
+    def _swept(self, since: float) -> bool:
+        """Whether the sweep has gone round after a moment."""
+        return self._one(f"executions WHERE flow = 'sweep' AND status = 'SUCCEEDED' AND started_at > {since}") > 0
 
     def _unsettled(self) -> int:
         """Bookings on their way that nobody was called for."""
