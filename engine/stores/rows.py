@@ -32,8 +32,8 @@ NONE: Final = object()
 
 FRESH: Final = Frame(ROOT, "", None, 0).to_json()
 
-PLAIN: Final = tuple(name for name in Frame.__slots__ if name not in ("path", "state", "fork", "spent"))
-"""The fields of a frame that are JSON as they are, and may be left out."""
+RARE: Final = ("apart", "beat", "due", "earlier", "events", "output", "variables")
+"""The fields of a frame that are mostly as in a fresh one."""
 
 GIVEN_UP: Final = "this process was silent for longer than its lease; others have taken over"
 
@@ -196,14 +196,26 @@ def frame_rows(decisions: Iterable[tuple[int, Decision]]) -> tuple[list[FrameRow
 
 def frame_body(frame: Frame) -> str:
     """A frame as JSON text."""
-    body: dict[str, JSON] = {"path": frame.path, "state": frame.state}
-    for name in PLAIN:
+    body: dict[str, JSON] = {
+        "path": frame.path,
+        "state": frame.state,
+        "input": frame.input,
+        "entered": frame.entered,
+        "entered_at": frame.entered_at,
+        "last": frame.last,
+        "tries": frame.tries,
+        "key": frame.key,
+        "token": frame.token,
+        "wait": frame.wait,
+    }
+    for name in RARE:
         value = getattr(frame, name)
         if value or value != FRESH[name]:
             body[name] = value
     call = frame.call
-    if call is not None and call["arguments"] is frame.input:
-        body["call"] = {name: value for name, value in call.items() if name != "arguments"}
+    if call is not None:
+        same = call["arguments"] is frame.input
+        body["call"] = {name: value for name, value in call.items() if name != "arguments"} if same else call
     if frame.spent:
         body["spent"] = frame.spent
     if frame.fork is not None:
