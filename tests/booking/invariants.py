@@ -86,9 +86,19 @@ def leaks(rows: Rows, log: Path) -> Iterator[str]:
 def called_too_often(rows: Rows, sim: Company) -> Iterator[str]:
     """I20."""
     references = {row["client_reference"] for row in rows("SELECT client_reference FROM ride_attempts")}
+    yield from (reference for reference in references if sim.calls("createRide", reference) > CREATES)
+    yield from asked_too_often(rows)
+
+
+def asked_too_often(rows: Rows) -> Iterator[str]:
+    """I20, as far as our own rows tell: creates that were not carried out, by the taxi company's own word, are none."""
+    sent = "FROM ride_attempts WHERE op = 'CREATE' AND outcome <> 'NOT_SENT'"
+    for row in rows(f"SELECT client_reference, COUNT(*) AS creates {sent} GROUP BY client_reference"):
+        if row["creates"] > CREATES:
+            yield row["client_reference"]
+    references = {row["client_reference"] for row in rows("SELECT client_reference FROM ride_attempts")}
     generations = Counter(reference.rpartition("-r")[0] for reference in references)
     yield from (booking for booking, count in generations.items() if count > GENERATIONS)
-    yield from (reference for reference in references if sim.calls("createRide", reference) > CREATES)
     query = "SELECT booking_id, started_at FROM ride_attempts WHERE op IN ('CREATE', 'LOOKUP') ORDER BY started_at"
     begun: dict[str, list[str]] = {}
     for row in rows(query):

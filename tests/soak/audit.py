@@ -49,9 +49,7 @@ class Audit:
         self._note("I17 a booking is where its ride is", invariants.not_where_the_ride_is(self.rows, self.company))
         self._note("I18 nobody sees another's booking", (text for text in wrong if text.startswith("I18")))
         self._note("I19 no personal data in events, logs and rows", invariants.leaks(self.rows, self.log))
-        self._note(
-            "I20 the taxi company is not called without end", invariants.called_too_often(self.rows, self.company)
-        )
+        self._note("I20 the taxi company is not called without end", invariants.asked_too_often(self.rows))
         self._note("I23 every event reached the log, in order", self._untold())
         self._note("I23 the consumer took every event in once, and told each message once", self._told_wrongly())
         self._note("every client got its answers", (text for text in wrong if text[:3] not in ("I15", "I18")))

@@ -10,17 +10,25 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from tests.booking.world import ROOT
 
+PORTS: Final = (10_000, 30_000)
+READY_S: Final = 0.5
+
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port of this machine that nobody has, below those that it gives to connections: they could take it while the
+    process that listens there is dead."""
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 class Processes:
@@ -32,6 +40,7 @@ class Processes:
         self.folder = folder
         self.kills: Counter[str] = Counter()
         self._commands: dict[str, list[str]] = {}
+        self._ended: set[str] = set()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._guard = threading.Lock()
 
@@ -44,23 +53,36 @@ class Processes:
     def kill(self, name: str) -> None:
         """SIGKILL, and start it again."""
         with self._guard:
+            self._note_end(name)
             self._end(name)
             self.kills[name] += 1
             self._launch(name)
 
     def broken(self) -> list[str]:
-        """Those that have ended by themselves, with their exit codes."""
+        """Which have ended by themselves so far, with their exit codes."""
         with self._guard:
-            codes = {name: process.poll() for name, process in self._running.items()}
-        return [f"{name} ended with {code}" for name, code in codes.items() if code is not None]
+            for name in self._running:
+                self._note_end(name)
+            return sorted(self._ended)
 
     def keep_killing(
-        self, every: float, kinds: Sequence[Sequence[str]], over: threading.Event, lot: random.Random
+        self,
+        every: float,
+        kinds: Sequence[Sequence[str]],
+        over: threading.Event,
+        lot: random.Random,
+        ready: Callable[[], bool],
     ) -> None:
-        """Every so many seconds kill one process of a kind, of each kind in turn, until `over`."""
+        """Every so many seconds kill one process of a kind, of each kind in turn, until `over`.
+
+        Not before all are `ready` again: on a busy machine nothing would ever come up.
+        """
         for kind in itertools.cycle(kinds):
             if over.wait(every):
                 return
+            while not ready():
+                if over.wait(READY_S):
+                    return
             self.kill(lot.choice(kind))
 
     def end(self, *names: str) -> None:
@@ -72,6 +94,11 @@ class Processes:
     def close(self) -> None:
         """End all of them."""
         self.end(*self._running)
+
+    def _note_end(self, name: str) -> None:
+        code = self._running[name].poll()
+        if code is not None:
+            self._ended.add(f"{name} ended by itself, with {code}")
 
     def _launch(self, name: str) -> None:
         with open(self.folder / f"{name}.log", "ab") as log:

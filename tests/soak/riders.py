@@ -16,6 +16,7 @@ from tests.soak.plan import Wish, member
 
 SETTLED: Final = ("CONFIRMED", "REJECTED", "FAILED", "CANCELLED", "COMPLETED", "NO_SHOW")
 WAIT_S: Final = 4
+TURNS, LONGEST_PAUSE_S = 4, 15.0
 PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -85,10 +86,7 @@ class _Rider:
         self.lot = random.Random(f"{riders.seed}/{wish.number}")
 
     def live(self) -> None:
-        answer = self.ask("book", "POST", "/v1/bookings", self.wish.request, key=self.wish.key)
-        booking_id = _booking_id(answer)
-        if self.wish.repeats:
-            self.repeat(answer, booking_id)
+        booking_id = self.book()
         if booking_id is None:
             return
         path = f"/v1/bookings/{booking_id}"
@@ -99,9 +97,22 @@ class _Rider:
         if self.wish.cancels:
             self.cancel(path)
 
-    def repeat(self, first: httpx.Response, booking_id: str | None) -> None:
+    def book(self) -> str | None:
+        """Book; when the taxi company cannot be reached, come again later, with another key: it is another booking."""
+        for turn in range(TURNS):
+            key = f"{self.wish.key}-{turn}"
+            answer = self.ask("book", "POST", "/v1/bookings", self.wish.request, key=key)
+            booking_id = _booking_id(answer)
+            if self.wish.repeats:
+                self.repeat(key, answer, booking_id)
+            if answer.status_code != 503:
+                return booking_id
+            time.sleep(min(LONGEST_PAUSE_S, float(answer.headers.get("retry-after", 0))))
+        return booking_id
+
+    def repeat(self, key: str, first: httpx.Response, booking_id: str | None) -> None:
         """The app lost the answer, and asks again."""
-        again = self.ask("repeat", "POST", "/v1/bookings", self.wish.request, key=self.wish.key)
+        again = self.ask("repeat", "POST", "/v1/bookings", self.wish.request, key=key)
         if booking_id is not None and _booking_id(again) not in (None, booking_id):
             self.riders.note_wrong(f"I15 one key, two bookings: {booking_id} and {_booking_id(again)}")
         replayed = again.headers.get("idempotent-replayed") == "true"

