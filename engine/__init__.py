@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from engine.definition import load as load_flow
     from engine.definition import validate
     from engine.errors import DefinitionError, EngineError, Problem
+    from engine.json_schema import JsonSchema
     from engine.machine import StateMachine
     from engine.rules import RuleSet, load_rules
     from engine.runtime.clock import VirtualClock
@@ -45,6 +46,7 @@ _HOMES = {
     "DefinitionError": "engine.errors",
     "Engine": "engine.runtime.engine",
     "EngineError": "engine.errors",
+    "JsonSchema": "engine.json_schema",
     "Outcome": "engine.runtime.simulate",
     "Problem": "engine.errors",
     "RuleSet": "engine.rules",
@@ -64,6 +66,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "Host",
+    "JsonSchema",
     "Outcome",
     "Problem",
     "RuleSet",

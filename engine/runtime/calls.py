@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.core.events import ScheduleTask, TaskFailed, TaskSubmitted, TaskSucceeded
 from engine.errors import EngineError
+from engine.json_schema import JsonSchema
 from engine.runtime.context import CallContext, logger
 from engine.step import Step, StepError, TaskAnswer, TaskReceipt, TaskTimeout
 from engine.telemetry import telemetry
@@ -173,20 +174,19 @@ def _rule(error: Any) -> str:
     return str(error.validator_value)
 
 
-_checkers: dict[int, tuple[JSON, Any]] = {}
+_checkers: dict[int, JsonSchema] = {}
 
 
-def _checker(schema: JSON) -> Any:
-    """A validator of an inline schema; kept with the schema itself, whose id is the key."""
-    from jsonschema import Draft202012Validator  # heavy: loaded by the first step that declares a schema
-
-    if id(schema) not in _checkers:
-        _checkers[id(schema)] = (schema, Draft202012Validator(schema))
-    return _checkers[id(schema)][1]
+def _checker(schema: JSON) -> JsonSchema:
+    """An inline schema, compiled; it keeps the schema itself, whose id is the key."""
+    found = _checkers.get(id(schema))
+    if found is None:
+        found = _checkers[id(schema)] = JsonSchema(schema)
+    return found
 
 
 @lru_cache(maxsize=256)
-def _file_checker(path: Path) -> Any:
+def _file_checker(path: Path) -> JsonSchema:
     import json
 
     try:

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from engine import StepError
+from engine import JsonSchema, StepError
 from steps.bookings.settings import number
 from steps.taxi_api.errors import of_answer, of_exception
 
@@ -209,8 +209,6 @@ def _checked(call: Call, body: bytes) -> dict[str, Any]:
 
 
 @cache
-def _validator(reply: str) -> Any:
-    from jsonschema import Draft202012Validator
-
+def _validator(reply: str) -> JsonSchema:
     schemas = json.loads(Path(__file__).with_name("replies.json").read_text(encoding="utf-8"))
-    return Draft202012Validator({"$defs": schemas["$defs"], **schemas[reply]})
+    return JsonSchema({"$defs": schemas["$defs"], **schemas[reply]})

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = [
     "errors",
     "values",
+    "json_schema",
     "query",
     "outcomes",
     "machine",
@@ -46,7 +47,19 @@ MAY = {
     "engine/query/jsonpath/intrinsics.py": {"random", "uuid"},
     "engine/core/matching.py": {"random"},
 }
-HEAVY = ("boto3", "psycopg", "httpx", "jsonschema", "yaml", "jmespath", "jlens", "click", "sqlite3", "asyncio")
+HEAVY = (
+    "boto3",
+    "psycopg",
+    "httpx",
+    "jsonschema",
+    "jsonschema_rs",
+    "yaml",
+    "jmespath",
+    "jlens",
+    "click",
+    "sqlite3",
+    "asyncio",
+)
 BACK = [
     # The door of the stores opens, late, one of those that are built on its types.
     ("engine.stores", "engine.stores.sqlite"),
@@ -194,7 +207,7 @@ def test_files_and_functions_stay_small(folder: str) -> None:
 
 @pytest.mark.parametrize("code", ["import engine", "from engine import step, StepError, Engine"])
 def test_importing_the_engine_loads_nothing_heavy(code: str) -> None:
-    heavy = ("boto3", "psycopg", "httpx", "jsonschema", "jlens", "jsonata2py", "click")
+    heavy = ("boto3", "psycopg", "httpx", "jsonschema", "jsonschema_rs", "jlens", "jsonata2py", "click")
     check = f"{code}; import sys; print(sorted(set({heavy!r}) & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
