@@ -123,7 +123,8 @@ class Calls:
         for _ in range(most):
             if not self.any:
                 return
-            held, command = self.ready.pop() if self.ready else self.pool.waiting.pop()
+            # Those that wait for a thread come first: whatever is ready would take the one that has become free.
+            held, command = self.pool.waiting.pop() if self._for_thread else self.ready.pop()
             unwanted = self._unwanted(held, command)
             if unwanted is not None:
                 receive(held, command.token, unwanted)

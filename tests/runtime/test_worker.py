@@ -208,6 +208,28 @@ def test_executions_take_turns_so_that_a_wide_map_keeps_nobody_waiting(tmp_path:
     assert max(order.index(f"x{number}") for number in range(5)) < 30, "each had its turn"
 
 
+def test_who_waits_for_a_thread_gets_it_before_the_next_call_of_whoever_had_it(tmp_path: Path) -> None:
+    order: list[str] = []
+    gate = threading.Event()
+
+    def work(payload: Any, ctx: Any) -> Any:
+        time.sleep(0.003)  # so slow that it is called in threads from its second call on
+        if ctx.execution != "first":
+            gate.wait(PATIENCE)
+            order.append(ctx.execution)
+        return payload
+
+    with Engine(url(tmp_path), steps={"work": work}) as engine, working(engine, concurrency=1) as worker:
+        assert worker.submit(one(), {}, name="first").result(PATIENCE).status == "SUCCEEDED"
+        a = worker.submit(chain(3), {}, name="a")
+        wait_until(lambda: worker._pool.full)
+        b = worker.submit(one(), {}, name="b")
+        wait_until(lambda: len(worker._pool.waiting) == 1)
+        gate.set()
+        assert [future.result(PATIENCE).status for future in (a, b)] == ["SUCCEEDED"] * 2
+    assert order == ["a", "b", "a", "a"]
+
+
 def test_a_limit_for_each_execution_leaves_the_threads_to_others(tmp_path: Path) -> None:
     guard, inside, most = threading.Lock(), dict.fromkeys("ab", 0), dict.fromkeys("ab", 0)
 
