@@ -122,8 +122,9 @@ class StepContext(Protocol):
     def note(self, text: str) -> None:
         """A short line for people, shown beside the state in `engine run` and `engine show`. No personal data."""
 
-    def transaction(self) -> AbstractContextManager[Connection]:
-        """A transaction on the engine's own database; commits at the end of the block.
+    def transaction(self, *, reading: bool = False) -> AbstractContextManager[Connection]:
+        """A transaction on the engine's own database; commits at the end of the block. `reading`: it writes nothing,
+        and so waits for nobody who does.
 
         In a step declared `transactional=True` it is the very transaction that records the step's result: what the
         step writes and its result become durable together, exactly once.
@@ -138,8 +139,8 @@ class Host(Protocol):
     def now(self) -> datetime:
         """The engine's clock, UTC."""
 
-    def transaction(self) -> AbstractContextManager[Connection]:
-        """A transaction on the engine's own database; commits at the end of the block."""
+    def transaction(self, *, reading: bool = False) -> AbstractContextManager[Connection]:
+        """A transaction on the engine's own database; commits at the end of the block. `reading`: it writes nothing."""
 
     def log(self, message: str, *, warning: bool = False, **fields: JSON) -> None:
         """Write one line to the engine's log. No personal data."""

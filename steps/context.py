@@ -42,7 +42,7 @@ def load(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """
     now = ctx.now()
     directory = place(ctx.settings, "REFERENCE_DIR", REFERENCE_DIR)
-    with repository(ctx) as repo:
+    with repository(ctx, reading=True) as repo:
         booking = repo.load(payload["booking_id"])
         personal = repo.personal(booking.booking_id)
         try:

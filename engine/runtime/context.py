@@ -41,11 +41,14 @@ class EngineHost:
         self.settings = settings
         self.log_keys = log_keys
         self.pauses = Pauses(store)
-        self.transaction = store.aside if aside else store.transaction
+        self._aside = aside
 
     def beside(self) -> EngineHost:
         """The same for whoever works beside the store's owner."""
         return EngineHost(self.store, self.clock, self.settings, aside=True, log_keys=self.log_keys)
+
+    def transaction(self, *, reading: bool = False) -> AbstractContextManager[Connection]:
+        return self.store.aside(reading=reading) if self._aside else self.store.transaction()
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock.now(), UTC)
@@ -123,8 +126,8 @@ class CallContext:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def transaction(self) -> AbstractContextManager[Connection]:
-        return self._host.transaction()
+    def transaction(self, *, reading: bool = False) -> AbstractContextManager[Connection]:
+        return self._host.transaction(reading=reading)
 
 
 def _fields(fields: Mapping[str, JSON]) -> str:

@@ -74,5 +74,5 @@ class _Host:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock.now(), UTC)
 
-    def transaction(self) -> AbstractContextManager[Connection]:
+    def transaction(self, *, reading: bool = False) -> AbstractContextManager[Connection]:
         raise StoreUnavailable("a step that writes to the engine's database runs under Engine, not under this service")

@@ -14,6 +14,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+import orjson
+
 from engine import Connection, StepContext, StepError
 from steps.bookings.booking import Booking
 from steps.bookings.events import envelope, member_erased
@@ -30,10 +32,13 @@ UNAVAILABLE = ("StoreUnavailable", "OperationalError", "InterfaceError")
 
 
 @contextmanager
-def repository(ctx: StepContext) -> Iterator[Repository]:
-    """The bookings inside one transaction of the engine's database. Raises StepError Db.Unavailable when it is down."""
+def repository(ctx: StepContext, *, reading: bool = False) -> Iterator[Repository]:
+    """The bookings inside one transaction of the engine's database. `reading`: nothing is written in it.
+
+    Raises StepError Db.Unavailable when the database is down.
+    """
     try:
-        with ctx.transaction() as db:
+        with ctx.transaction(reading=reading) as db:
             yield Repository(db, stamp(ctx.now()), ctx.settings)
     except Exception as problem:
         if type(problem).__name__ in UNAVAILABLE:
@@ -215,4 +220,8 @@ def out_of_step(booking: Booking, cause: str) -> StepError:
 
 
 def _dump(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """JSON text. All numbers are finite: values are checked where they come in."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # an integer beyond 64 bits, say
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

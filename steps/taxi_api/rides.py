@@ -47,7 +47,7 @@ MAX_COMMIT_DELAY_S, READ_LAG_S = 120.0, 5.0
 
 def stored(booking_id: str, ctx: StepContext) -> tuple[Booking, dict[str, Any]]:
     """The booking and its whole request, personal part included."""
-    with repository(ctx) as repo:
+    with repository(ctx, reading=True) as repo:
         booking = repo.load(booking_id)
         return booking, merged(booking.request, repo.personal(booking_id).get("request", {}))
 

@@ -186,7 +186,7 @@ class Desk:
         pass
 
     @contextmanager
-    def transaction(self) -> Iterator[Any]:
+    def transaction(self, *, reading: bool = False) -> Iterator[Any]:
         with self._lock, self._store.transaction() as db:
             before, self._within = self._within, db
             try:

@@ -37,11 +37,7 @@ class Delivery:
 class ReadingHost(EngineHost):
     """A host whose transactions only read: they wait for no writer."""
 
-    def __init__(self, store: Store, clock: Clock, settings: Mapping[str, str]) -> None:
-        super().__init__(store, clock, settings)
-        self.transaction = self._read
-
-    def _read(self) -> AbstractContextManager[Connection]:
+    def transaction(self, *, reading: bool = True) -> AbstractContextManager[Connection]:
         return self.store.aside(reading=True)
 
 
