@@ -65,6 +65,9 @@ class Fields(Protocol):
     def by_path(self) -> bool:
         """Whether the query language here is JSONPath."""
 
+    def place(self, name: str) -> str:
+        """The field as messages name it: in the expression languages from the state on, `Choices[0]/Condition`."""
+
     def has(self, name: str) -> bool:
         """Whether the field is present, whatever its value."""
 

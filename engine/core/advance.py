@@ -155,7 +155,7 @@ class Advance(Working):
         if stages.produce is not None or stages.assign is not None:
             data = frame.input
             scope = scope or StateScope(self, frame, state.retries)
-            if scope.error_output is UNSET:
+            if scope.error_output is UNSET and state.retries:
                 scope.result = result
             if stages.produce is not None:
                 output = stages.produce(data, result, scope)
@@ -248,21 +248,26 @@ class Advance(Working):
 
     def evaluation_failed(self, frame: Frame, state: State, failure: ExecutionFailure) -> None:
         """Something inside the state failed: word the cause as AWS does, and let the state fail."""
-        error, cause = failure.error, failure.cause
+        if failure.kind == "evaluation" and frame.last == frame.entered:
+            # As on AWS, the event follows the one before the state was entered.
+            frame.last = self.before(frame.entered)
+        unread = failure.kind != "state" and failure.location in (None, "Items")
+        if unread and state.TYPE == "Map" and frame.wait is None:
+            frame.wait = CHILDREN  # AWS writes MapStateFailed, though no iteration has begun
+        self.fail(frame, failure.error, self.explained(frame, state, failure))
+
+    def explained(self, frame: Frame, state: State, failure: ExecutionFailure) -> str | None:
+        """The cause of a failure inside the state, in AWS's words; that of an evaluation is written down too."""
+        cause = failure.cause
         if failure.explain and cause is not None:
             cause = (
                 f"An error occurred while executing the state '{state.name}' "
                 f"(entered at the event id #{frame.entered}). {cause}"
             )
         if failure.kind != "state":
-            if failure.kind == "evaluation" and frame.last == frame.entered:
-                # As on AWS, the event follows the one before the state was entered.
-                frame.last = self.before(frame.entered)
-            if state.TYPE == "Map" and frame.wait is None and failure.location in (None, "Items"):
-                frame.wait = CHILDREN  # AWS writes MapStateFailed, though no iteration has begun
-            details = {"error": error, "cause": cause, "location": failure.location, "state": state.name}
+            details = {"error": failure.error, "cause": cause, "location": failure.location, "state": state.name}
             self.record(frame, "EvaluationFailed", {key: value for key, value in details.items() if value is not None})
-        self.fail(frame, error, cause)
+        return cause
 
     def fail(
         self,
@@ -290,7 +295,7 @@ class Advance(Working):
                 failure = self.catch(frame, state, catcher.stages, catcher.next, error, cause)
                 if failure is None:
                     return
-                error, cause = RUNTIME, failure
+                error, cause = failure.error, self.explained(frame, state, failure)
             if frame.path == ROOT:
                 self.end(frame, FAILED, "ExecutionFailed", error=error, cause=cause)
                 return
@@ -316,15 +321,15 @@ class Advance(Working):
 
     def catch(
         self, frame: Frame, state: State, stages: Stages, target: str, error: str | None, cause: str | None
-    ) -> str | None:
-        """Hand the error to a catcher. None when it worked, else the cause of its own failure."""
+    ) -> ExecutionFailure | None:
+        """Hand the error to a catcher. None when it worked, else its own failure, which nothing catches."""
         scope = self.scope(frame)
         # AWS gives a time-out an empty cause here, though it has none in the history.
         scope.error_output = found = {"Error": error, "Cause": "" if cause is None and error == TIMEOUT else cause}
         try:
             self.finish(frame, state, stages, found, scope, target)
         except ExecutionFailure as failure:
-            return f"{failure.cause}"
+            return failure
         self.ready.append(frame)
         return None
 

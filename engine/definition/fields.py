@@ -53,6 +53,13 @@ class ObjectFields:
         """Whether the query language here is JSONPath."""
         return self.language.name == "JSONPath"
 
+    def place(self, name: str) -> str:
+        """The field as messages name it: in the expression languages from the state on, as `Choices[0]/Condition`."""
+        if self.by_path:
+            return name
+        steps = (*self.pointer[self._scope.depth :], name)
+        return "".join(f"[{step}]" if isinstance(step, int) else f"/{step}" for step in steps).removeprefix("/")
+
     # -- presence --------------------------------------------------------------------------------------------------
 
     def has(self, name: str) -> bool:
@@ -174,7 +181,7 @@ class ObjectFields:
         if name == "Assign":
             self._assign(value)
         try:
-            compiled = self.language.template(value, name)
+            compiled = self.language.template(value, self.place(name))
         except TemplateSyntaxError as wrong:
             for issue in wrong.issues:
                 self._syntax(issue.mistake, (name, *issue.pointer))
@@ -209,13 +216,13 @@ class ObjectFields:
 
     def _compile(self, name: str, text: str) -> Expression | None:
         try:
-            return self._used(name, self.language.expression(text, name))
+            return self._used(name, self.language.expression(text, self.place(name)))
         except ExpressionSyntaxError as wrong:
             self._syntax(wrong, (name,))
             return None
 
     def _used(self, name: str, compiled: Expression) -> Expression:
-        self._scope.reading.uses.append(Use(compiled, (*self.pointer, name), self._scope))
+        self._scope.reading.uses.append(Use(compiled, (*self.pointer, name), self._scope, self.language.name))
         return compiled
 
     def _syntax(self, wrong: ExpressionSyntaxError, path: Pointer) -> None:

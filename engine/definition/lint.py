@@ -17,6 +17,9 @@ WITH_RESULT: Final = ("Task", "Parallel", "Map")
 AFTER_RESULT: Final = ("Output", "Assign")
 """Fields that are evaluated when there is a result."""
 
+ALWAYS: Final = ("input", "context")
+"""What `states` holds everywhere."""
+
 NEGATIVE: Final = re.compile(r"\[\s*-\d+\s*\]")
 
 
@@ -46,12 +49,19 @@ def _check_name(reading: Reading, use: Use, reference: str) -> None:
     if name != "states":
         _check_variable(reading, use, name, name, "error")
         return
-    member = rest[0] if rest else ""
-    caught = use.field == "Catch"
+    if rest and rest[0] not in _members(use):
+        said = f"There is no states.{rest[0]} in {use.field} of a {use.state_type}"
+        refused = use.language == "JSONata" and rest[0] == "errorOutput"  # by AWS, in these words
+        severity = "error" if refused else "warning"
+        _doubt("no-result", said, reading, use, f"states.{rest[0]}", severity=severity)
+
+
+def _members(use: Use) -> tuple[str, ...]:
+    """What `states` holds where an expression stands."""
+    if use.field == "Catch":
+        return (*ALWAYS, "errorOutput")
     has_result = use.state_type in WITH_RESULT and use.field in AFTER_RESULT
-    if (member == "result" and not has_result) or (member == "errorOutput" and not caught):
-        said = f"There is no states.{member} in {use.field} of a {use.state_type}"
-        _doubt("no-result", said, reading, use, f"states.{member}")
+    return (*ALWAYS, "result") if has_result else ALWAYS
 
 
 def _check_variable(reading: Reading, use: Use, name: str, written: str, severity: str) -> None:

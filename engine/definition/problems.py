@@ -66,7 +66,7 @@ CODES: Final[dict[str, Code]] = {
     "no-result": Code(
         "The expression reads something that does not exist there.",
         "'{% states.result %}'   # in a Pass",
-        severity="warning",
+        severity="error or warning",
     ),
     "negative-index": Code(
         "A negative index never selects anything, on AWS as here.", "$.rides[-1]", severity="warning"

@@ -22,14 +22,15 @@ ReadMachine = Callable[[JSON, Pointer, "Scope"], "StateMachine | None"]
 
 
 class Use:
-    """One compiled expression: where it stands, and in which field of which type of state."""
+    """One compiled expression: where it stands, in which field of which type of state, and in which language."""
 
-    __slots__ = ("expression", "field", "pointer", "scope", "state_type")
+    __slots__ = ("expression", "field", "language", "pointer", "scope", "state_type")
 
-    def __init__(self, expression: Expression, pointer: Pointer, scope: Scope) -> None:
+    def __init__(self, expression: Expression, pointer: Pointer, scope: Scope, language: str) -> None:
         self.expression = expression
         self.pointer = pointer
         self.scope = scope
+        self.language = language
         self.state_type = scope.state_type
         self.field = str(pointer[scope.depth])
 

@@ -18,6 +18,9 @@ from engine.values import JSON
 
 SCHEMA: Final = "SCHEMA_VALIDATION_FAILED"
 TARGET: Final = "MISSING_TRANSITION_TARGET"
+NO_END: Final = "MISSING_END_STATE"
+GRAPH: Final = frozenset({TARGET, NO_END})
+"""Codes that concern how the states hang together."""
 WORDS: Final = {
     "Type": "[Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map]",
     "QueryLanguage": "[JSONPath, JSONata]",
@@ -37,6 +40,10 @@ FRACTIONS: Final = frozenset({"ToleratedFailurePercentage", "BackoffRate"})
 FIELD: Final = re.compile(r"\bfield (\w+)")
 LIMIT: Final = re.compile(r"must be at (least|most) ([\d.]+),")
 WANTED: Final = re.compile(r"must be (a text|a whole number|a number|true or false|a list|an object)\b")
+NESTED: Final = {"Branches": 2, "ItemProcessor": 1, "Iterator": 1}
+"""Fields that hold machines, and how many steps lead into one."""
+
+MEMBER: Final = re.compile(r"states\.\w+")
 EXCLUDED: Final = re.compile(r"(\w+) and (\w+) ")
 
 
@@ -103,10 +110,29 @@ def _foreign(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
 
 
 def _language(definition: JSON, pointer: Pointer) -> str:
-    """The query language at a place: that of the nearest state, or of the machine."""
-    around = (at(definition, (*pointer[:end], "QueryLanguage")) for end in range(len(pointer), -1, -1))
-    named = next((name for name in around if isinstance(name, str)), "JSONPath")
+    """The query language at a place: that of the state it is in, else that of the whole machine."""
+    inside = next((at(definition, (*state, "QueryLanguage")) for state in reversed(_states_around(pointer))), None)
+    named = inside if isinstance(inside, str) else at(definition, ("QueryLanguage",))
+    if not isinstance(named, str):
+        return "JSONPath"
     return named if named in ("JSONPath", "JMESPath") else "JSONata"
+
+
+def _states_around(pointer: Pointer) -> list[Pointer]:
+    """The places of the states that a place is in, outermost first."""
+    found: list[Pointer] = []
+    here = 0
+    while pointer[here : here + 1] == ("States",) and len(pointer) > here + 1:
+        here += 2
+        found.append(pointer[:here])
+        here += NESTED.get(str(pointer[here]), 0) if here < len(pointer) else 0
+    return found
+
+
+def _no_member(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
+    """Something of `$states` that is not there."""
+    found = MEMBER.search(problem.message)
+    return (f"Field '${found[0]}' does not exist." if found else problem.message), problem.pointer
 
 
 def _unknown_value(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
@@ -191,7 +217,8 @@ SAYINGS: Final[dict[str, tuple[str, Say]]] = {
     "empty-value": (SCHEMA, _fixed("Value cannot be empty")),
     "language-downgrade": (SCHEMA, _downgrade),
     "missing-field": (SCHEMA, _missing),
-    "no-end": ("MISSING_END_STATE", _fixed("Workflow has no terminal state")),
+    "no-end": (NO_END, _fixed("Workflow has no terminal state")),
+    "no-result": ("UNSUPPORTED_JSONATA_EXPRESSION", _no_member),
     "no-transition": (SCHEMA, _fixed("These fields are required: [Next]")),
     "not-express": (SCHEMA, _express),
     "out-of-range": (SCHEMA, _range),
@@ -210,14 +237,22 @@ SAYINGS: Final[dict[str, tuple[str, Say]]] = {
 """AWS's code and words for each of our codes; all others are SCHEMA_VALIDATION_FAILED in our own words."""
 
 
+def _code(problem: Problem) -> str:
+    """AWS's code for a problem."""
+    return SAYINGS.get(problem.code, (SCHEMA, _as_it_is))[0]
+
+
 def diagnose(problems: list[Problem], definition: JSON) -> list[Diagnostic]:
     """The diagnostics for the errors among the problems, in their order."""
     found: list[Diagnostic] = []
     endless = any(problem.code == "no-end" for problem in problems)
+    malformed = any(problem.severity == "error" and _code(problem) == SCHEMA for problem in problems)
     missing = _missing_together(problems)
     for problem in problems:
-        # Where a workflow cannot end, AWS does not ask what can be reached.
-        if problem.severity != "error" or (endless and problem.code == "unreachable-state"):
+        # Where a workflow cannot end, AWS does not ask what can be reached; where the form is wrong, not how its states
+        # hang together.
+        beside = (endless and problem.code == "unreachable-state") or (malformed and _code(problem) in GRAPH)
+        if problem.severity != "error" or beside:
             continue
         code, say = SAYINGS.get(problem.code, (SCHEMA, _as_it_is))
         message, pointer = say(problem, definition)

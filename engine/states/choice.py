@@ -41,13 +41,16 @@ def _rule_schema() -> dict[str, JSON]:
 class Rule:
     """One choice rule: its condition, where it leads, its own stages."""
 
-    __slots__ = ("condition", "evaluate", "next", "stages")
+    __slots__ = ("condition", "evaluate", "next", "place", "stages")
 
-    def __init__(self, evaluate: Evaluate, target: str, stages: Stages, condition: Expression | None) -> None:
+    def __init__(
+        self, evaluate: Evaluate, target: str, stages: Stages, condition: Expression | None, place: str
+    ) -> None:
         self.evaluate = evaluate
         self.next = target
         self.stages = stages
         self.condition = condition
+        self.place = place
 
 
 @state_type
@@ -91,7 +94,7 @@ class Choice(State):
         else:
             evaluate, condition = _expression_condition(fields)
         fields.done()
-        return Rule(evaluate, target or "", stages, condition)
+        return Rule(evaluate, target or "", stages, condition, fields.place("Condition"))
 
     def enter(self, data: JSON, scope: Scope) -> Outcome:
         for rule in self.rules:
@@ -100,7 +103,7 @@ class Choice(State):
                 return Goto(rule.next, data, rule.stages)
             if holds is not False and self.strict:
                 assert rule.condition is not None, "a literal condition is a boolean"
-                raise unexpected(self.language, rule.condition, "Choices/Condition", "boolean", holds)
+                raise unexpected(self.language, rule.condition, rule.place, "boolean", holds)
         if self.default is None:
             return Failed("States.NoChoiceMatched", NO_MATCH)
         return Goto(self.default, data, self.stages)

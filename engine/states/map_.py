@@ -156,7 +156,7 @@ class Map(State):
             raise self._no_list(items)
         limit = int(number("MaxConcurrency", self.limit, data, scope))
         if limit < 0:
-            raise ExecutionFailure("States.Runtime", "MaxConcurrency cannot be negative.")
+            raise self._out_of_range("MaxConcurrency", "MaxConcurrency cannot be negative.")
         if self.batcher is not None:
             plain = [item["Value"] for item in items] if keyed else items
             items, keyed = self.batcher.batches(plain, data, scope), False
@@ -167,11 +167,18 @@ class Map(State):
             self.reader.most(data, scope)
         allowed = number("ToleratedFailureCount", self.tolerated, data, scope)
         if allowed < 0:
-            raise ExecutionFailure("States.Runtime", "ToleratedFailureCount cannot be negative.")
+            raise self._out_of_range("ToleratedFailureCount", "ToleratedFailureCount cannot be negative.")
         share = number("ToleratedFailurePercentage", self.tolerated_percentage, data, scope, whole=False)
         if not 0 <= share <= 100:
-            raise ExecutionFailure("States.Runtime", "ToleratedFailurePercentage must be between 0 and 100.")
+            said = "ToleratedFailurePercentage must be between 0 and 100."
+            raise self._out_of_range("ToleratedFailurePercentage", said)
         return max(int(allowed), int(share * count // 100))
+
+    def _out_of_range(self, field: str, cause: str) -> ExecutionFailure:
+        """AWS's words for a path; what an expression gives is a failed evaluation (AWS, "Transforming data")."""
+        if self.by_path:
+            return ExecutionFailure("States.Runtime", cause)
+        return ExecutionFailure(QUERY_ERROR, cause, kind="value", location=field)
 
     def _no_list(self, items: JSON) -> ExecutionFailure:
         """AWS's words, which differ by query language and by where the items should have come from."""

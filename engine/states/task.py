@@ -9,7 +9,7 @@ from engine.machine import Fields, State, state_type
 from engine.outcomes import Call, Outcome, Resource
 from engine.query import Expression, Scope
 from engine.states.resource import parse_resource
-from engine.states.results import language_of, numeric
+from engine.states.results import QUERY_ERROR, language_of, numeric
 from engine.states.stages import (
     CATCH_SCHEMA,
     FLOW_SCHEMA,
@@ -24,8 +24,9 @@ from engine.states.stages import (
 )
 from engine.values import JSON, dump
 
+MAX_SECONDS = 99_999_999
 SECONDS: JSON = {
-    "anyOf": [{"type": "integer", "minimum": 1, "maximum": 99_999_999}, {"type": "string", "pattern": r"^\{%"}]
+    "anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_SECONDS}, {"type": "string", "pattern": r"^\{%"}]
 }
 Limits = tuple[int | None, int | None]
 NO_RESOURCE = Resource("", "step", "", "step", "", "")
@@ -35,7 +36,7 @@ NO_RESOURCE = Resource("", "step", "", "step", "", "")
 class Task(State):
     """Calls the Resource with the state's arguments and goes on with its result."""
 
-    __slots__ = ("credentials", "fixed", "heartbeat", "resource", "timeout")
+    __slots__ = ("by_path", "credentials", "fixed", "heartbeat", "resource", "timeout")
 
     retries = calls = True
     TYPE = "Task"
@@ -70,6 +71,7 @@ class Task(State):
 
     def __init__(self, name: str, fields: Fields) -> None:
         self.next, self.end = read_flow(fields)
+        self.by_path = fields.by_path
         self.resource = self._resource(fields)
         self.stages = state_stages(fields, arguments=True, selector=True, result_path=True)
         self.retriers = read_retriers(fields)
@@ -100,12 +102,27 @@ class Task(State):
             return Call(self.resource, data, *self.fixed, None)
         timeout, heartbeat, credentials = self.timeout, self.heartbeat, None
         if isinstance(timeout, Expression):
-            timeout = _seconds("TimeoutSeconds", timeout, scope)
+            timeout = self._seconds("TimeoutSeconds", timeout, scope)
         if isinstance(heartbeat, Expression):
-            heartbeat = _seconds("HeartbeatSeconds", heartbeat, scope)
+            heartbeat = self._seconds("HeartbeatSeconds", heartbeat, scope)
         if self.credentials is not None:
             credentials = self.credentials.evaluate(scope.input, scope)
         return Call(self.resource, data, timeout, heartbeat, credentials)
+
+    def _seconds(self, field: str, expression: Expression, scope: Scope) -> int:
+        found = expression.evaluate(scope.input, scope)
+        if isinstance(found, int) and not isinstance(found, bool) and 0 < found <= MAX_SECONDS:
+            return found
+        if isinstance(found, float) and found.is_integer() and 0 < found <= MAX_SECONDS:
+            return int(found)
+        shown = found if isinstance(found, str) else dump(found)
+        if not self.by_path:
+            said = f"The {field} field must be a whole number from 1 to {MAX_SECONDS}: {shown}"
+            raise ExecutionFailure(QUERY_ERROR, said, kind="value", location=field)
+        raise ExecutionFailure(
+            "States.Runtime",
+            f'The {field}Path field refers to value "{shown}" which is not a valid integer: {expression.source}',
+        )
 
 
 def _fixed(timeout: int | Expression | None, heartbeat: int | Expression | None) -> Limits | None:
@@ -117,21 +134,8 @@ def _limit(fields: Fields, name: str) -> int | Expression | None:
     """A time limit in its fixed, path or expression form."""
     fixed = fields.integer_or_expression(name, minimum=1)
     if isinstance(fixed, Expression):
-        fixed = numeric(language_of(fields), fixed, name)
+        fixed = numeric(language_of(fields), fixed, fields.place(name))
     by_path = fields.path(f"{name}Path")
     if fixed is not None and by_path is not None:
         fields.problem("both-forms", f"{name} and {name}Path exclude each other", f"{name}Path")
     return fixed if fixed is not None else by_path
-
-
-def _seconds(field: str, expression: Expression, scope: Scope) -> int:
-    found = expression.evaluate(scope.input, scope)
-    if isinstance(found, int) and not isinstance(found, bool) and 0 < found <= 99_999_999:
-        return found
-    if isinstance(found, float) and found.is_integer() and 0 < found <= 99_999_999:
-        return int(found)
-    shown = found if isinstance(found, str) else dump(found)
-    raise ExecutionFailure(
-        "States.Runtime",
-        f'The {field}Path field refers to value "{shown}" which is not a valid integer: {expression.source}',
-    )

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from engine.query.jsonata.program import MAX_ITEMS, Chance, FunctionError
-from engine.values import JSON, canonical, check_json
+from engine.query.jsonpath.java import JavaRandom
+from engine.values import JSON, check_json
 
 Implementation = Callable[..., Any]
 
@@ -108,9 +109,7 @@ def drawing(chance: Chance) -> dict[str, Implementation]:
             raise FunctionError(f'T0410: Argument {place} of function "random" does not match function signature')
         if seed is None:
             return chance.random()
-        # The same number for the same seed, on every platform: 53 bits of a digest, as a double holds them.
-        digest = hashlib.sha256(canonical(seed).encode()).digest()
-        return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+        return JavaRandom(int(seed)).double()  # recorded: $random(42) is 0.7275636800328681
 
     def uuid(*none: JSON) -> JSON:
         if none:

@@ -20,8 +20,18 @@ MAX_RESULT: Final = 4_194_304
 """Largest result in bytes of JSON text. The engine's own limit on payloads is lower, and names its own error."""
 
 UNDEFINED: Final = "returned nothing (undefined)."
-THREW: Final = "threw an error during evaluation."
+THREW: Final = "threw an error during evaluation"
 UNSUPPORTED: Final = "returned an unsupported result type."
+
+TOO_LONG: Final = "Expression evaluation timeout: Check for infinite loop"
+TOO_MUCH: Final = "Expression evaluation memory limit exceeded: Check for excessive memory usage"
+TOO_DEEP: Final = (
+    "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive."
+)
+BOUNDS: Final = {"D1011": TOO_DEEP, "D1012": TOO_LONG, "U1006": TOO_LONG}
+"""The libraries' codes for a bound that was met, and what AWS says then."""
+SIZE: Final = "size limit"
+"""In the message for anything that would become too large; its code has other uses too."""
 
 Path = tuple[str, ...]
 
@@ -37,8 +47,14 @@ class EvaluationError(Exception):
 
     @classmethod
     def thrown(cls, code: str | None, message: str) -> EvaluationError:
-        """An error of the language, as AWS words it: `T1006: Attempted to invoke a non-function`."""
-        return cls(f"{THREW} {code}: {message}" if code else f"{THREW} {message}")
+        """An error of the language, as AWS words it: `T1006: Attempted to invoke a non-function`.
+
+        A bound of the evaluation has no code on AWS, and follows after a colon.
+        """
+        if code is None:
+            return cls(f"{THREW}: {message}")
+        bound = TOO_MUCH if SIZE in message else BOUNDS.get(code)
+        return cls(f"{THREW}. {code}: {message}" if bound is None else f"{THREW}: {bound}")
 
 
 class FunctionError(Exception):

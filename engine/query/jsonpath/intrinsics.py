@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn, Protocol
 
-from engine.query.jsonpath.java import half_up, hash_order, to_string
+from engine.query.jsonpath.java import JavaRandom, half_up, hash_order, to_string
 from engine.values import JSON, check_json, dump, equal
 
 MAX_TEXT = 10_000
@@ -269,8 +269,7 @@ def math_random(chance: Chance, first: float, last: float, seed: float | None = 
         raise Refused(f"the first number must be less than the second, but {start} is not less than {stop}")
     if seed is None:
         return chance.randrange(start, stop)
-    drawn = hashlib.sha256(str(half_up(seed)).encode()).digest()
-    return start + int.from_bytes(drawn) % (stop - start)
+    return start + JavaRandom(half_up(seed)).below(stop - start)
 
 
 @intrinsic("States.MathAdd", "number", "number", example=("States.MathAdd($.count, -1)", {"count": 111}, 110))

@@ -34,7 +34,38 @@ def code_units(text: str) -> bytes:
 
 def half_up(number: float) -> int:
     """`Math.round`: halves go up, also below zero (-1.5 gives -1)."""
-    return number if isinstance(number, int) else math.floor(number + 0.5)
+    whole = math.floor(number)
+    return whole + (number - whole >= 0.5)
+
+
+class JavaRandom:
+    """`java.util.Random`: the numbers that AWS draws from a seed, of which the low 48 bits count."""
+
+    MULTIPLIER, MASK = 0x5DEECE66D, (1 << 48) - 1
+
+    def __init__(self, seed: int) -> None:
+        self._state = (seed ^ self.MULTIPLIER) & self.MASK
+
+    def bits(self, count: int) -> int:
+        """The next `count` bits, at most 32."""
+        self._state = (self._state * self.MULTIPLIER + 0xB) & self.MASK
+        return self._state >> (48 - count)
+
+    def double(self) -> float:
+        """`nextDouble`: from 0 up to but not 1."""
+        return ((self.bits(26) << 27) + self.bits(27)) / 2**53
+
+    def below(self, bound: int) -> int:
+        """`nextInt(bound)`, for every bound: from 0 up to but not the bound, which must be positive."""
+        if bound > 2**31:  # more than an int holds
+            return int(self.double() * bound)
+        if bound & -bound == bound:
+            return bound * self.bits(31) >> 31
+        while True:
+            drawn = self.bits(31)
+            found = drawn % bound
+            if drawn - found + bound <= 2**31:
+                return found
 
 
 def to_string(value: JSON) -> str:

@@ -11,6 +11,7 @@ import yaml
 
 from engine.errors import ExecutionFailure, ExpressionSyntaxError
 from engine.query.jsonata import LANGUAGE, JSONata, fallback
+from engine.query.jsonata.program import TOO_LONG
 from engine.values import equal
 from tests.query.jsonata.scope import FakeScope
 
@@ -80,6 +81,6 @@ def test_what_is_no_mistake_is_accepted(library: str, expression: str) -> None:
 def test_a_hostile_expression_is_bounded(case: dict[str, Any]) -> None:
     begin = time.perf_counter()
     found = outcome(LANGUAGE, case["expression"], variables={"list": list(range(10_000))})
-    code = found["error"].removeprefix("threw an error during evaluation. ").partition(":")[0]
-    assert code in (case["code"], "D1012")  # on a busy machine the time may be over first
+    # On a busy machine the time may be over first.
+    assert case["says"] in found["error"] or TOO_LONG in found["error"]
     assert time.perf_counter() - begin < 10
