@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from engine.core import forks, task_events
+from engine.core import forks, spreading, task_events
 from engine.core.advance import Advance
 from engine.core.events import (
     CallsReturned,
@@ -71,7 +71,7 @@ def _start(run: Advance, event: ExecutionStarted) -> None:
     execution, machine = run.execution, run.machine
     if execution.events:
         return
-    execution.started = event.time
+    execution.started = execution.started or event.time  # a child of a map run starts when it is let in
     if machine.timeout is not None:
         execution.deadline = event.time + machine.timeout
     execution.events = 1
@@ -109,6 +109,8 @@ def _deadline(run: Advance, event: DeadlineReached) -> None:
 
 
 def _stop(run: Advance, event: ExecutionStopped) -> None:
+    if not run.execution.events:
+        run.changed[ROOT] = Frame(ROOT, run.machine.start_at, run.execution.input, 0)  # a child that has not begun
     root = _root(run)
     root.last = 0  # as on AWS: nothing in the flow led to it
     run.end(root, ABORTED, "ExecutionAborted", error=event.error, cause=event.cause)
@@ -143,6 +145,8 @@ def _called(run: Advance, token: str) -> Frame | None:
 def _resource(run: Advance, frame: Frame) -> Resource:
     """What the frame's call calls: a Task's resource, or what a Map reads from or writes to."""
     state = run.find[frame.state]
+    if "spread" in frame.call:
+        return forks.CHILD_EXECUTIONS
     if "resource" in frame.call:
         return parse_resource(frame.call["resource"])
     assert isinstance(state, Task)
@@ -201,7 +205,9 @@ def _returned(run: Advance, event: CallsReturned) -> None:
 
 def _submitted(run: Advance, event: TaskSubmitted) -> None:
     frame = _called(run, event.token)
-    if frame is not None and "resource" not in frame.call:
+    if frame is not None and "spread" in frame.call:
+        frame.call = {**frame.call, "submitted": True}
+    elif frame is not None and "resource" not in frame.call:
         resource = _resource(run, frame)
         if resource.family == "Activity":
             frame.call = {**frame.call, "submitted": True}  # it is in a queue, and starts when somebody takes it
@@ -233,9 +239,12 @@ def _succeeded(run: Advance, event: TaskSucceeded) -> None:
 
 
 def _read_or_written(run: Advance, frame: Frame, state: State, answer: JSON) -> None:
-    """The answer of a call that is no task: a Map has read items, or written results."""
+    """The answer of a call that is no task: a Map has read items, run its children apart, or written results."""
     if "items" in frame.call:
         forks.spread(run, frame, state, answer)
+        _go_on(run, frame)
+    elif "spread" in frame.call:
+        spreading.answered(run, frame, state, answer)
         _go_on(run, frame)
     else:
         forks.written(run, frame, state)

@@ -34,6 +34,7 @@ FORMAT: Final = 1
 
 LATER: Final[dict[str, JSON]] = {
     "earlier": 0, "parent": None, "pins": {}, "redrives": 0, "redriven": None, "secret": "",
+    "spreads": False,
 }  # fmt: skip
 """What fields that joined the format later are in a snapshot without them."""
 
@@ -257,7 +258,8 @@ class Execution:
     time at `redriven`; `express`: of an Express workflow. `secret` is what its task tokens are signed with, "" for
     plain ones. `parent`, of one that a call of another execution has started: `{"name", "token", "as", "depth"}`, who
     is to be told of the end, and how deep it stands. `pins` maps the names of the flows that it may start to their
-    content hashes. `frames` maps paths to frames.
+    content hashes. `spreads`: the children of a distributed Map are executions of their own in the store, and not
+    frames of this one. `frames` maps paths to frames.
     """
 
     __slots__ = (
@@ -279,6 +281,7 @@ class Execution:
         "runs",
         "secret",
         "sequence",
+        "spreads",
         "started",
         "status",
         "stopped",
@@ -296,6 +299,7 @@ class Execution:
         secret: str = "",
         parent: dict[str, JSON] | None = None,
         pins: dict[str, str] | None = None,
+        spreads: bool = False,
     ) -> None:
         self.name = name
         self.machine_id = machine_id
@@ -317,6 +321,7 @@ class Execution:
         self.secret = secret
         self.parent = parent
         self.pins = pins or {}
+        self.spreads = spreads
         self.frames: dict[str, Frame] = {}
 
     def copy(self) -> Execution:
@@ -342,6 +347,7 @@ class Execution:
         new.secret = self.secret
         new.parent = self.parent
         new.pins = self.pins
+        new.spreads = self.spreads
         new.frames = self.frames
         return new
 

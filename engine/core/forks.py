@@ -7,10 +7,11 @@ the joined result, or the failure, back to it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from engine.core.execution import BROKEN, CHILDREN, OVER, READY, Execution, ForkProgress, Frame
-from engine.core.scope import ARN, StateScope, map_run, uuid_of
+from engine.core.scope import ARN, StateScope, child_name, map_run
 from engine.errors import ExecutionFailure
 from engine.machine import State
 from engine.outcomes import Call, Fork, Resource
@@ -20,10 +21,26 @@ from engine.states.moments import format_timestamp
 from engine.values import JSON, TOO_LARGE, dump, exceeds
 
 THRESHOLD: Final = "States.ExceedToleratedFailureThreshold"
+CHILD_EXECUTIONS: Final = Resource("engine:children", "children", "children", "", "", "")
+"""What the calls are to that spread the children of a distributed Map over workers. No flow can name it."""
+START: Final = "start"
+REDRIVE: Final = "redrive"
+RESULTS: Final = "results"
 THRESHOLD_CAUSE: Final = "The specified tolerated failure threshold was exceeded"
 
 
-class Runner(Protocol):
+Result = tuple[str, JSON]
+"""How a child has ended: its status, and its output or its error and cause."""
+
+
+class Inputs(Protocol):
+    """What the inputs of children are made from."""
+
+    def scope(self, frame: Frame) -> StateScope:
+        """What expressions see in that frame."""
+
+
+class Runner(Inputs, Protocol):
     """What this file needs of the decision under way."""
 
     changed: dict[str, Frame | None]
@@ -40,9 +57,6 @@ class Runner(Protocol):
 
     def record(self, frame: Frame, kind: str, details: dict[str, JSON] | None) -> int:
         """Append a history event."""
-
-    def scope(self, frame: Frame) -> StateScope:
-        """What expressions see in that frame."""
 
     def token(self) -> int:
         """A number that was never used."""
@@ -122,11 +136,20 @@ def begin_fork(run: Runner, frame: Frame, state: State, fork: Fork, *, begun: bo
     if fork.count == 0:
         join(run, frame)
         return
+    if fork.distributed and run.execution.spreads:
+        ask_children(run, frame, START)
+        return
     first = frame.last
     for _ in range(min(fork.count, fork.limit or fork.count)):
         # A child whose input cannot be made ends the whole fork: then no more are started.
         if not start_child(run, frame, state, first):
             return
+
+
+def ask_children(run: Runner, frame: Frame, stage: str, of: str | None = None) -> None:
+    """Have the children of a distributed Map started, redriven or read, which are executions of their own
+    (`engine.core.spreading`). `of`: the call that had waited for them before."""
+    run.ask(frame, CHILD_EXECUTIONS, None, spread=stage, of=of)
 
 
 def start_child(run: Runner, frame: Frame, state: State, last: int, index: int | None = None) -> bool:
@@ -138,19 +161,26 @@ def start_child(run: Runner, frame: Frame, state: State, last: int, index: int |
         fork.next += 1
     child = Frame(f"{frame.path}.{index}", state.child(index).start_at, None, last)
     child.apart = child.path if fork.apart else frame.apart
-    scope = run.scope(frame)
     if fork.items is not None:
         kind = "ExecutionStarted" if fork.apart else "MapIterationStarted"
         run.record(child, kind, {"name": frame.state, "index": index})
-        scope.item = (index, fork.items[index], fork.keyed)
     try:
-        child.input = state.child_input(fork.source, index, fork.item(index), scope)
+        child.input = child_input(run, frame, state, index)
     except ExecutionFailure as failure:
         run.evaluation_failed(frame, state, failure)
         return False
     run.changed[child.path] = child
     run.ready.append(child)
     return True
+
+
+def child_input(run: Inputs, frame: Frame, state: State, index: int) -> JSON:
+    """The input of the child of that index. Raises ExecutionFailure."""
+    fork, scope = frame.fork, run.scope(frame)
+    assert fork is not None
+    if fork.items is not None:
+        scope.item = (index, fork.items[index], fork.keyed)
+    return state.child_input(fork.source, index, fork.item(index), scope)
 
 
 def child_over(run: Runner, parent: Frame, child: Frame) -> None:
@@ -171,12 +201,19 @@ def join(run: Runner, frame: Frame) -> None:
     state = run.find[frame.state]
     fork = frame.fork
     assert fork is not None
-    ended = []
+    ended: list[Result] = []
     for index in range(fork.count):
         child = run.frame(f"{frame.path}.{index}")
         assert child is not None
-        ended.append(child)
-    result: JSON = [child.output for child in ended]
+        ended.append(("FAILED" if child.wait == BROKEN else "SUCCEEDED", child.output))
+    joined(run, frame, state, ended)
+
+
+def joined(run: Runner, frame: Frame, state: State, ended: Sequence[Result]) -> None:
+    """The results of all children are there, in order."""
+    fork = frame.fork
+    assert fork is not None
+    result: JSON = [output for _, output in ended]
     if isinstance(state, Map) and state.writer is not None:
         try:
             children = _children(run, frame, state, ended)
@@ -192,12 +229,12 @@ def join(run: Runner, frame: Frame) -> None:
     succeed(run, frame, state, result, apart=fork.apart)
 
 
-def succeed(run: Runner, frame: Frame, state: State, result: JSON, *, apart: bool) -> None:
-    """Write that a Parallel or Map has succeeded, and settle its state."""
+def succeed(run: Runner, frame: Frame, state: State, result: JSON, *, apart: bool, fits: bool = True) -> None:
+    """Write that a Parallel or Map has succeeded, and settle its state, unless its result does not fit."""
     if apart:
         run.record(frame, "MapRunSucceeded", None)
     run.record(frame, f"{state.TYPE}StateSucceeded", None)
-    if exceeds(result):
+    if not fits or exceeds(result):
         run.evaluation_failed(frame, state, too_large(state))
     else:
         run.settle(frame, state, result)
@@ -214,18 +251,15 @@ def written(run: Runner, frame: Frame, state: State) -> None:
         run.ask(frame, state.writer.resource, first, writes=rest, result=frame.call["result"])
 
 
-def _children(run: Runner, frame: Frame, state: Map, ended: list[Frame]) -> list[Child]:
+def _children(run: Runner, frame: Frame, state: Map, ended: Sequence[Result]) -> list[Child]:
     """What is known of the children: their times are those of the map run."""
-    execution, fork = run.execution, frame.fork
-    assert fork is not None
+    execution = run.execution
     machine, found = f"{execution.machine_id}/{label_of(state)}", []
-    for index, child in enumerate(ended):
-        scope = run.scope(frame)
-        scope.item = (index, (fork.items or [])[index], fork.keyed)
-        name = uuid_of(f"{execution.name}/{child.path}/{frame.entered}")
+    for index, (status, output) in enumerate(ended):
+        name = child_name(execution, frame, index)
         record: dict[str, JSON] = {
             "ExecutionArn": f"{ARN}:execution:{machine}:{name}",
-            "Input": dump(state.child_input(fork.source, index, fork.item(index), scope)),
+            "Input": dump(child_input(run, frame, state, index)),
             "InputDetails": {"Included": True},
             "Name": name,
             "RedriveCount": 0,
@@ -233,7 +267,7 @@ def _children(run: Runner, frame: Frame, state: Map, ended: list[Frame]) -> list
             "StateMachineArn": f"{ARN}:stateMachine:{machine}",
             "StopDate": format_timestamp(run.time),
         }
-        found.append(Child("FAILED" if child.wait == BROKEN else "SUCCEEDED", child.output, record))
+        found.append(Child(status, output, record))
     return found
 
 

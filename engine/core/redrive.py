@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-from engine.core import forks
+from engine.core import forks, spreading
 from engine.core.events import ExecutionRedriven
 from engine.core.execution import CHILDREN, OVER, READY, ROOT, RUNNING, SUCCEEDED, Execution, Frame
 from engine.core.scope import map_run
@@ -131,13 +131,20 @@ class _Redrive:
             return
         frame.spent = ()
         frame.earlier = frame.tries
+        children = spreading.children_of(frame)
         frame.due = frame.beat = frame.call = None
+        if children is not None and frame.fork is not None and not self.whole:
+            self.note_map_run(frame, state)
+            self.work.append((frame, lambda again: forks.ask_children(run, again, forks.REDRIVE, children)))
+            return
+        if children is not None:
+            frame.fork = None
         if frame.fork is None:
             self.work.append((frame, self.attempt))
             return
         fork = frame.fork = frame.fork.copy()
-        children = [run.frame(f"{frame.path}.{index}") for index in range(fork.next)]
-        fork.left = fork.count - sum(child is not None and child.wait == OVER for child in children)
+        inside = [run.frame(f"{frame.path}.{index}") for index in range(fork.next)]
+        fork.left = fork.count - sum(child is not None and child.wait == OVER for child in inside)
         fork.failed = 0
         if not fork.left and self.whole:
             run.drop_children(frame)
@@ -145,11 +152,10 @@ class _Redrive:
             return
         frame.wait, frame.token = CHILDREN, run.token()
         if fork.apart:
-            arn = map_run(run.execution, frame, forks.label_of(state))
-            run.record(frame, "MapRunRedriven", {"mapRunArn": arn, "redriveCount": run.execution.redrives})
+            self.note_map_run(frame, state)
         if not fork.left:
             self.work.append((frame, lambda joined: forks.join(run, joined)))
-        for index, child in enumerate(children):
+        for index, child in enumerate(inside):
             if child is None:
                 self.work.append((frame, self.starting(index)))
             elif child.wait != OVER:
@@ -158,6 +164,12 @@ class _Redrive:
         room = unstarted if not fork.limit else min(unstarted, fork.limit - (fork.left - unstarted))
         for _ in range(room):
             self.work.append((frame, self.starting(None)))
+
+    def note_map_run(self, frame: Frame, state: State) -> None:
+        """Write that a map run goes on."""
+        arn = map_run(self.run.execution, frame, forks.label_of(state))
+        details = {"mapRunArn": arn, "redriveCount": self.run.execution.redrives}
+        self.run.record(frame, "MapRunRedriven", details)
 
     def starting(self, index: int | None) -> Callable[[Frame], None]:
         """Start a child that has not begun: the one of that index, or the next one."""

@@ -121,7 +121,8 @@ class StateScope:
             if parent.fork is not None and parent.fork.items is not None:
                 return self._shown(parent, index, parent.fork.items[index], parent.fork.keyed)
             path = parent.path
-        return None
+        link = self.frames.execution.parent
+        return None if link is None else link.get("shown")
 
     def _shown(self, around: Frame, index: int, value: JSON, keyed: bool) -> dict[str, JSON]:
         """An item as the context has it; one of an object has its key beside its value."""
@@ -144,6 +145,12 @@ def map_run(execution: Execution, frame: Frame, label: str) -> str:
     """The ARN of the map run that a frame's Map has begun: another one for each entry into the state."""
     seed = f"{execution.name}/{frame.path}/{frame.entered}/{frame.tries}"
     return f"{ARN}:mapRun:{execution.machine_id}/{label}:{uuid_of(seed)}"
+
+
+def child_name(execution: Execution, frame: Frame, index: int) -> str:
+    """The name of a child execution of the map run that a frame's Map has begun."""
+    again = f"/{frame.tries}" if frame.tries > 1 else ""
+    return uuid_of(f"{execution.name}/{frame.path}.{index}/{frame.entered}{again}")
 
 
 def uuid_of(seed: str) -> str:

@@ -31,6 +31,7 @@ from engine.errors import (
     WorkerRunning,
 )
 from engine.machine import StateMachine
+from engine.runtime import children
 from engine.runtime.clock import Clock, SystemClock
 from engine.runtime.context import EngineHost
 from engine.runtime.family import Family
@@ -42,7 +43,7 @@ from engine.runtime.signals import Sendable, accepted, signal_of
 from engine.runtime.simulate import Outcome
 from engine.states.moments import format_timestamp
 from engine.step import StepRegistry
-from engine.stores import Start, Store, Stored, Summary, Wanted, open_store
+from engine.stores import Start, Store, Stored, Summary, Wanted, map_runs, open_store
 from engine.stores.pausing import paused_since
 from engine.tasks import Resources
 from engine.tasks.activities import ActivityTask, activity_arn, drop, take
@@ -91,6 +92,7 @@ class Engine(Operations):
         self.resources = Resources(self.steps)
         self.machines = Machines(self._store, self.resources)
         self.resources.starter = Starter(self._store, self.machines, self.host.clock, history_limit)
+        self.resources.children = children.step(self._store, self.machines)
         for hook in self.steps.hooks["open"]:
             hook(self.host)
 
@@ -181,7 +183,9 @@ class Engine(Operations):
         """Write a new execution with its first decision; None when the very same one exists already."""
         input = self.steps.prepared(self.host, name, input)
         pins, now = self.machines.pins(machine), self.host.clock.now()
-        decision = begin(machine, input, name, now, runs=int(owned), limit=self.history_limit, pins=pins)
+        decision = begin(
+            machine, input, name, now, runs=int(owned), limit=self.history_limit, pins=pins, apart=not owned
+        )
         flow, digest = decision.execution.machine_id, self.machines.digest(machine)
         with self._store.transaction():
             self.machines.keep(machine)
@@ -311,7 +315,7 @@ class Engine(Operations):
 
     def describe(self, name: str) -> dict[str, Any]:
         """One execution: name, flow, status, times, input, output, error, cause, and what each frame waits for; the
-        `parent` that has started it, and the `child` that a frame waits for, if there is one.
+        `parent` that has started it, the `child` that a frame waits for, and the `map_runs` with their counts, if any.
 
         Raises ExecutionNotFound.
         """
@@ -320,7 +324,7 @@ class Engine(Operations):
         return {
             "name": execution.name,
             "flow": execution.machine_id,
-            "file": self._store.definition(stored.definition).file,
+            "file": self.machines.file(stored.definition),
             "status": execution.status,
             "paused": _moment(paused_since(self._store, name)),
             "started": _moment(execution.started),
@@ -329,6 +333,7 @@ class Engine(Operations):
             "output": execution.output,
             "error": execution.error,
             "cause": execution.cause,
+            **({"map_runs": runs} if (runs := self._map_runs(execution)) else {}),
             **({"parent": execution.parent["name"]} if execution.parent else {}),
             "waiting": [
                 _waiting(frame)
@@ -336,6 +341,13 @@ class Engine(Operations):
                 if frame.wait is not None
             ],
         }
+
+    def _map_runs(self, execution: Execution) -> list[dict[str, JSON]]:
+        """The counts of its map runs, the oldest first."""
+        if not execution.spreads:
+            return []
+        with self._store.reading() as db:
+            return [map_runs.told(run) for run in map_runs.of(db, execution.name)]
 
     def history(self, name: str) -> list[dict[str, Any]]:
         """The events of an execution in the shape of GetExecutionHistory. Raises ExecutionNotFound."""
@@ -354,10 +366,11 @@ class Engine(Operations):
         state: str | None = None,
         flow: str | None = None,
         paused: bool | None = None,
+        map_of: str | None = None,
     ) -> Sequence[Summary]:
         """Executions, the youngest first. `state`: running ones whose root is in that state. `paused`: only those that
-        are paused, or that are not."""
-        wanted = Wanted(status, since.timestamp() if since else 0.0, limit, state, flow, paused)
+        are paused, or that are not. `map_of`: the children of the map runs of that execution, else no such children."""
+        wanted = Wanted(status, since.timestamp() if since else 0.0, limit, state, flow, paused, map_of)
         return self._store.list(wanted)
 
 

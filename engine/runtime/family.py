@@ -17,6 +17,7 @@ from engine.errors import EngineError, ExecutionBusy, ExecutionNotFound
 from engine.runtime.context import logger
 from engine.runtime.inline import InlineRun
 from engine.runtime.signals import event_of
+from engine.stores import map_runs
 
 LOOK_AROUND: Final = 0.05
 """Seconds between two looks at what others want."""
@@ -36,6 +37,7 @@ class Family:
         self.runs: dict[int, InlineRun] = {root.key: root}
         self.born: deque[str] = deque()
         self.elsewhere: set[str] = set()
+        self.mapping = False
         self._adopt = adopt
         self._looked = 0.0
 
@@ -51,9 +53,11 @@ class Family:
                 self.after(run)
             elif self.born and len(self.runs) <= SIDE_BY_SIDE:
                 self.adopt(self.born.popleft())
+            elif len(self.runs) <= SIDE_BY_SIDE and (names := self.mapped()):
+                self.born += names
             elif any((run.timers and not run.pausing) or run.out for run in self.runs.values()):
                 self.wait()
-            elif self.elsewhere:
+            elif self.elsewhere or self.mapping:
                 self.rest()
                 time.sleep(LOOK_AROUND)
             elif not self.heed():
@@ -78,6 +82,16 @@ class Family:
         if run.execution.status != RUNNING and run is not self.root:
             del self.runs[run.key]
             self.heed()
+
+    def mapped(self, limit: int = SIDE_BY_SIDE) -> list[str]:
+        """Children of the map runs that the executions here wait for, which nobody runs."""
+        parents = [run.key for run in self.runs.values() if run.execution.spreads]
+        if not parents:
+            return []
+        with self.host.store.reading() as db:
+            names = map_runs.free_children(db, parents, limit)
+            self.mapping = map_runs.any_owned(db, parents, self.host.store.owner)
+        return names
 
     def adopt(self, name: str) -> None:
         """Drive a child beside the others, unless others do, or it has ended."""

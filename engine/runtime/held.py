@@ -137,6 +137,13 @@ class Held:
         """Whether no timer is due soon."""
         return self.pausing or not self.timers or self.timers[0][0] >= now + PARK_SECONDS
 
+    @property
+    def stirs(self) -> bool:
+        """Whether what was just written may have started, stopped or woken other executions."""
+        execution = self.execution
+        ended = execution.status != RUNNING
+        return execution.spreads or (ended and (execution.parent is not None or bool(execution.pins)))
+
     def finish(self) -> None:
         """It is over, durably: tell so, and whoever follows it."""
         telemetry.count("engine_executions", flow=self.execution.machine_id, status=self.execution.status)

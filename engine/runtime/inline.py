@@ -18,7 +18,6 @@ from engine.core.events import (
     CallsReturned,
     DeadlineReached,
     Decision,
-    ExecutionResumed,
     HistoryEvent,
     ScheduleTask,
     StartTimer,
@@ -31,6 +30,7 @@ from engine.machine import StateMachine
 from engine.runtime.calls import Declined, invoke
 from engine.runtime.context import CallContext, EngineHost
 from engine.runtime.kinship import child_of, write
+from engine.runtime.machines import opening
 from engine.runtime.pausing import Happening, PauseAsked, held_back, parked
 from engine.step import Step
 from engine.stores import KEEP, Change, Stored
@@ -101,8 +101,8 @@ class InlineRun:
         if self.observer is not None:
             self.observer([])
         before = self.execution.runs
-        decision = decide(self.machine, self.execution, ExecutionResumed(self.host.clock.now()))
-        if before and decision.frames:
+        decision = decide(self.machine, self.execution, opening(self.execution, self.host.clock.now()))
+        if decision.history or (before and decision.frames):
             self.commit(decision, KEEP)
         self.carry_out(decision)
 

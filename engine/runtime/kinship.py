@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from engine.core.events import Decision, ExecutionStopped
 from engine.core.execution import RUNNING, TASK, Execution, Frame
 from engine.errors import EngineError, ExecutionAlreadyExists
+from engine.runtime import children
 from engine.runtime.clock import Clock
 from engine.runtime.machines import Machines, begin
 from engine.runtime.signals import signal_of
@@ -53,10 +54,12 @@ def write(
         return (), frozenset()
     changes = [change for _, change in made]
     tidings = {change.key: messages for before, change in made if (messages := news(before, change.decision))}
-    if not tidings:
+    runs = [(before, change) for before, change in made if children.concerns(before, change)]
+    if not tidings and not runs:
         return store.write(starts, changes)
-    with store.transaction():
+    with store.transaction() as db:
         begun, lost = store.write(starts, changes)
+        children.settle(store, db, [(before, change) for before, change in runs if change.key not in lost])
         store.tell([message for key, messages in tidings.items() if key not in lost for message in messages])
     return begun, lost
 
@@ -84,6 +87,7 @@ class Starter:
             limit=self.history_limit,
             parent=link,
             pins=parent.pins,
+            apart=True,
         )
         child = decision.execution
         with self.store.transaction():

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from engine.core.decide import decide
-from engine.core.events import Decision, ExecutionStarted
+from engine.core.events import Decision, Event, ExecutionResumed, ExecutionStarted
 from engine.core.execution import DEFAULT_HISTORY_LIMIT, Execution
 from engine.definition import load
 from engine.errors import InvalidInput, UnsupportedResource
 from engine.machine import StateMachine
+from engine.states.map_ import Map
 from engine.states.task import Task
 from engine.stores import Store
 from engine.tasks import Resources
@@ -89,13 +90,23 @@ class Machines:
             self._store.put_definition(self.digest(kept), kept.source, kept.file)
 
     def of(self, digest: str) -> StateMachine:
-        """The machine that a stored execution began with, whatever its file says today."""
+        """The machine that a stored execution began with, whatever its file says today. `HASH#STATE` is the
+        ItemProcessor of that Map in it."""
         if digest not in self._stored:
-            found = self._store.definition(digest)
-            machine = load(found.source)
-            machine.file = found.file
-            self._stored[digest] = machine
+            whole, _, state = digest.partition("#")
+            self._stored[digest] = self.of(whole).find[state].child(0) if state else self._read(whole)
         return self._stored[digest]
+
+    def file(self, digest: str) -> str | None:
+        """Where that machine came from."""
+        return self._store.definition(digest.partition("#")[0]).file
+
+    def _read(self, digest: str) -> StateMachine:
+        found = self._store.definition(digest)
+        machine = load(found.source)
+        for inner in (machine, *(part for state in machine.walk() for part in state.machines())):
+            inner.file = found.file
+        return machine
 
 
 def begin(
@@ -108,8 +119,10 @@ def begin(
     limit: int = DEFAULT_HISTORY_LIMIT,
     parent: dict[str, JSON] | None = None,
     pins: dict[str, str] | None = None,
+    apart: bool = False,
 ) -> Decision:
-    """The first decision of a new execution; the execution's `machine_id` is the flow's name. Raises InvalidInput."""
+    """The first decision of a new execution; the execution's `machine_id` is the flow's name. `apart`: the children of
+    distributed Maps are to be executions of their own. Raises InvalidInput."""
     _check_name(name)
     given = {} if input is None else input
     problem = check_json(given)
@@ -119,9 +132,24 @@ def begin(
         raise InvalidInput(f"the input is not acceptable: {problem}")
     flow = flow_name(machine)
     fresh = Execution(
-        name, given, machine_id=flow, history_limit=limit, runs=runs, secret=new_secret(), parent=parent, pins=pins
-    )
+        name, given, machine_id=flow, history_limit=limit, runs=runs, secret=new_secret(), parent=parent, pins=pins,
+        spreads=apart and spreads(machine),
+    )  # fmt: skip
     return decide(machine, fresh, ExecutionStarted(now))
+
+
+def opening(execution: Execution, now: float) -> Event:
+    """What happens first to an execution that somebody has just taken up."""
+    if execution.events:
+        return ExecutionResumed(now)
+    execution.runs += 1
+    return ExecutionStarted(now)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def spreads(machine: StateMachine) -> bool:
+    """Whether it has a distributed Map."""
+    return any(isinstance(state, Map) and state.distributed for state in machine.find.values())
 
 
 def _flow_file(machine: StateMachine, name: str) -> Path:

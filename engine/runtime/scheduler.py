@@ -17,13 +17,13 @@ from logging import DEBUG
 from typing import Any, Final
 
 from engine.core.decide import decide
-from engine.core.events import Decision, ExecutionResumed, ScheduleTask, StartTimer
+from engine.core.events import Decision, ScheduleTask, StartTimer
 from engine.core.execution import RUNNING
 from engine.errors import EngineError, LeaseLost, StoreUnavailable
 from engine.runtime.context import EngineHost, logger
 from engine.runtime.held import Alarms, Held, tell_lag
 from engine.runtime.lookout import LOOK_SECONDS, Lookout
-from engine.runtime.machines import Machines
+from engine.runtime.machines import Machines, opening
 from engine.runtime.making import Calls
 from engine.runtime.signals import event_of
 from engine.runtime.writing import Batch, Flight, Pilot, Submission, write_within
@@ -229,15 +229,15 @@ class Scheduler:
         """Take up one execution: ask again for everything that it waits for."""
         held = Held(stored.key, stored.execution, stored.version)
         self.held[held.key] = held
-        before, resumed = held.execution.runs, ExecutionResumed(self.host.clock.now())
+        opened, before = opening(held.execution, self.host.clock.now()), held.execution.runs
         try:
             held.machine = self.machines.of(stored.definition)
-            decision = decide(held.machine, held.execution, resumed)
+            decision = decide(held.machine, held.execution, opened) if held.execution.events else None
         except Exception as problem:
             self.set_aside(held, problem)
             return
-        if before and decision.frames:
-            self.feed(held, resumed)  # calls that may have been made before are counted durably first
+        if decision is None or (before and decision.frames):
+            self.feed(held, opened)  # calls that may have been made before are counted durably first
         else:
             held.execution = decision.apply()
             self.follow(held, decision)
@@ -288,8 +288,8 @@ class Scheduler:
         for held, change in batch.written:
             held.written(change.decision)
             self.lookout.forget(list(change.signals))
+            self.lookout.stirred |= held.stirs
             if held.execution.status != RUNNING:
-                self.lookout.stirred |= held.execution.parent is not None or bool(held.execution.pins)
                 self.end(held)
             elif change.wakes != KEEP:
                 self.drop(held)

@@ -88,7 +88,7 @@ class Worker:
         name = name or new_name()
         input = self.engine.steps.prepared(scheduler.calls.aside, name, input)
         pins = self._machines.pins(machine)
-        decision = begin(machine, input, name, now, runs=1, limit=self.engine.history_limit, pins=pins)
+        decision = begin(machine, input, name, now, runs=1, limit=self.engine.history_limit, pins=pins, apart=True)
         start = Start(decision, decision.execution.machine_id, digest, owned=True)
         future: Future[Outcome] = Future()
         scheduler.inbox.put(Submission(start, machine, future))

@@ -123,7 +123,8 @@ class Summary(NamedTuple):
 
 class Wanted(NamedTuple):
     """Which executions to list: by status, that began at `since` or later, at most `limit`; by the state that the root
-    of a running one is in, by flow; `paused`: only those that are paused (True), or that are not (False)."""
+    of a running one is in, by flow; `paused`: only those that are paused (True), or that are not (False); `map_of`: the
+    children of map runs of that execution, which are left out otherwise."""
 
     status: str | None = None
     since: float = 0.0
@@ -131,6 +132,7 @@ class Wanted(NamedTuple):
     state: str | None = None
     flow: str | None = None
     paused: bool | None = None
+    map_of: str | None = None
 
 
 EVERYTHING: Final = Wanted()
@@ -222,8 +224,8 @@ class Store(Protocol):
     def list(self, wanted: Wanted = EVERYTHING) -> Sequence[Summary]:
         """Executions, the youngest first."""
 
-    def announce(self) -> None:
-        """Have those that listen look at what the transaction that is open has written."""
+    def announce(self, db: Connection | None = None) -> None:
+        """Have those that listen look at what the transaction that is open has written; `db`: the one of `aside`."""
 
     def changed(self) -> bool:
         """Whether somebody else may have written since the last call; cheap enough to be asked a hundred times a

@@ -10,6 +10,8 @@ from engine.stores import EVERYTHING, Store, Summary, Wanted, rows
 
 COLUMNS: Final = "name, flow, status, started_at, stopped_at, error, state, paused_at, parked, header"
 
+CHILDREN: Final = "map_run IN (SELECT m.id FROM map_runs m JOIN executions p ON p.id = m.execution WHERE p.name = ?)"
+
 
 def summaries(store: Store, wanted: Wanted = EVERYTHING) -> Sequence[Summary]:
     """The executions that are wanted, the youngest first."""
@@ -29,10 +31,15 @@ def query(wanted: Wanted) -> tuple[str, list[Any]]:
         if value is not None:
             parts.append(part)
             parameters.append(rows.plain(value))
+    if wanted.map_of is None:
+        parts.append("map_run IS NULL")
+    else:
+        parts.append(CHILDREN)
+        parameters.append(wanted.map_of)
     if wanted.paused is not None:
         parts.append(f"paused_at IS {'NOT ' if wanted.paused else ''}NULL")
-    # Few are paused: they are found by their own index, and not along that of all by their start.
-    order = "+started_at" if wanted.paused else "started_at"
+    # Few are paused, or of one map run: they are found by their own index, and not along that of all by their start.
+    order = "+started_at" if wanted.paused or wanted.map_of is not None else "started_at"
     where = " AND ".join(parts).replace("started_at >=", f"{order} >=")
     text = f"SELECT {COLUMNS} FROM executions WHERE {where} ORDER BY {order} DESC, name LIMIT ?"
     return text, [*parameters, wanted.limit]

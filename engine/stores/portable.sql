@@ -60,3 +60,107 @@ ON CONFLICT (flow, name) DO UPDATE SET routes = excluded.routes, updated_at = ex
 
 -- name: aliases
 SELECT name, routes FROM aliases WHERE flow = ? ORDER BY name;
+
+-- name: hold_parent
+-- Changes nothing, and keeps the row from changing while the transaction lasts.
+UPDATE executions SET parked = parked WHERE name = ? AND status = 'RUNNING' RETURNING id, frame;
+
+-- name: frame_of
+SELECT body FROM frames WHERE execution = ? AND path = ?;
+
+-- name: add_map_run
+INSERT INTO map_runs (execution, token, name, state, status, total, concurrency, tolerated, created, begun, running,
+    succeeded, failed, aborted)
+VALUES (?, ?, ?, ?, 'RUNNING', ?, ?, ?, 0, 0, 0, 0, 0, 0);
+
+-- name: hold_map_run
+UPDATE map_runs SET status = status WHERE id = ?
+RETURNING id, token, name, state, status, total, concurrency, tolerated, created, begun, running, succeeded, failed, aborted;
+
+-- name: map_run
+SELECT m.id, m.token, m.name, m.state, m.status, m.total, m.concurrency, m.tolerated, m.created, m.begun, m.running,
+    m.succeeded, m.failed, m.aborted
+FROM map_runs m JOIN executions e ON e.id = m.execution WHERE e.name = ? AND m.token = ?;
+
+-- name: map_runs
+SELECT m.id, m.token, m.name, m.state, m.status, m.total, m.concurrency, m.tolerated, m.created, m.begun, m.running,
+    m.succeeded, m.failed, m.aborted
+FROM map_runs m JOIN executions e ON e.id = m.execution WHERE e.name = ? ORDER BY m.id;
+
+-- name: count_map_run
+UPDATE map_runs SET status = ?, created = ?, begun = ?, running = ?, succeeded = ?, failed = ?, aborted = ? WHERE id = ?;
+
+-- name: pending_children
+SELECT item FROM executions
+WHERE map_run = ? AND item >= ? AND status = 'RUNNING' AND owner IS NULL AND wakes_at IS NULL ORDER BY item LIMIT ?;
+
+-- name: begin_children
+-- A child that has not begun starts when it is let in.
+UPDATE executions SET wakes_at = CASE WHEN paused_at IS NULL THEN ? END,
+    started_at = CASE WHEN events = 0 THEN ? ELSE started_at END
+WHERE map_run = ? AND item >= ? AND item <= ? AND status = 'RUNNING' AND owner IS NULL AND wakes_at IS NULL;
+
+-- name: abort_pending_children
+UPDATE executions SET status = 'ABORTED', stopped_at = ?, cause = ?, wakes_at = NULL, paused_at = NULL, version = version + 1
+WHERE map_run = ? AND item >= ? AND status = 'RUNNING' AND owner IS NULL AND wakes_at IS NULL;
+
+-- name: abort_unbegun_children
+-- Those that are let in, and that nobody has taken up yet.
+UPDATE executions SET status = 'ABORTED', stopped_at = ?, cause = ?, wakes_at = NULL, paused_at = NULL, version = version + 1
+WHERE map_run = ? AND events = 0 AND status = 'RUNNING' AND owner IS NULL;
+
+-- name: tell_children
+INSERT INTO signals (execution, event) SELECT id, ? FROM executions WHERE map_run = ? AND status = 'RUNNING';
+
+-- name: wake_children
+-- Only free ones: a row that is owned may be in the hands of a transaction that waits for this one.
+UPDATE executions SET wakes_at = 0
+WHERE map_run = ? AND status = 'RUNNING' AND owner IS NULL AND paused_at IS NULL;
+
+-- name: wake_child
+UPDATE executions SET wakes_at = 0 WHERE id = ? AND owner IS NULL AND paused_at IS NULL;
+
+-- name: results_of
+SELECT item, status, output, error, cause FROM executions WHERE map_run = ? AND item >= ? ORDER BY item LIMIT ?;
+
+-- name: free_children
+SELECT c.name FROM map_runs m JOIN executions c ON c.map_run = m.id
+WHERE m.execution = ? AND m.status = 'RUNNING' AND c.status = 'RUNNING' AND c.owner IS NULL AND c.wakes_at IS NOT NULL
+ORDER BY c.item LIMIT ?;
+
+-- name: owned_child
+SELECT c.id FROM map_runs m JOIN executions c ON c.map_run = m.id
+WHERE m.execution = ? AND m.status = 'RUNNING' AND c.status = 'RUNNING' AND c.owner <> ? LIMIT 1;
+
+-- name: definition_of
+SELECT definition FROM executions WHERE name = ?;
+
+-- name: results_size
+SELECT coalesce(sum(length(output)), 0) FROM executions WHERE map_run = ?;
+
+-- name: move_map_run
+UPDATE map_runs SET token = ? WHERE id = ?;
+
+-- name: untell_children
+DELETE FROM signals WHERE event = ? AND execution IN (SELECT id FROM executions WHERE map_run = ? AND status = 'RUNNING');
+
+-- name: take_children
+UPDATE executions SET owner = NULL, wakes_at = CASE WHEN paused_at IS NULL THEN 0 END, version = version + 1
+WHERE map_run = ? AND status = 'RUNNING' AND owner IS NOT NULL;
+
+-- name: count_children
+SELECT status, count(*) FROM executions WHERE map_run = ? GROUP BY status;
+
+-- name: children_to_redrive
+SELECT id, name, status, version, runs, events, sequence, started_at, stopped_at, error, cause, definition, header, frame,
+    input, output
+FROM executions WHERE map_run = ? AND item >= ? AND item < ? ORDER BY item;
+
+-- name: frames_of
+SELECT body FROM frames WHERE execution = ?;
+
+-- name: reopen_pending_child
+UPDATE executions SET status = 'RUNNING', stopped_at = NULL, error = NULL, cause = NULL, version = version + 1 WHERE id = ?;
+
+-- name: hold_back_child
+UPDATE executions SET wakes_at = NULL WHERE id = ?;

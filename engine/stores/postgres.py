@@ -376,9 +376,9 @@ class PostgresStore:
 
     # -- news ------------------------------------------------------------------------------------------------------
 
-    def announce(self) -> None:
+    def announce(self, db: Connection | None = None) -> None:
         with explained(self.url):
-            self._db().execute(NOTIFY)
+            (db or self._db()).execute(NOTIFY)
 
     def changed(self) -> bool:
         if self._listener is not None:

@@ -236,10 +236,10 @@ def stored(row: Sequence[Any], bodies: Iterable[str]) -> Stored:
         "sequence": sequence,
         "started": started,
         "stopped": stopped,
-        "error": _decoded(error),
-        "cause": _decoded(cause),
+        "error": decoded(error),
+        "cause": decoded(cause),
         "input": json.loads(given),
-        "output": _decoded(output),
+        "output": decoded(output),
     }
     frames = [_frame(body) for body in ([frame] if frame is not None else []) + list(bodies)]
     return Stored(key, Execution.from_json(whole, frames), version, definition)
@@ -284,7 +284,7 @@ def plain(text: str) -> str:
 
 def decoded_error(text: str | None) -> str | None:
     """The column `error` as text."""
-    return cast("str | None", _decoded(text))
+    return cast("str | None", decoded(text))
 
 
 def parent(header: str) -> str | None:
@@ -304,5 +304,6 @@ def optional(value: JSON) -> str | None:
     return None if value is None else encode(value)
 
 
-def _decoded(text: str | None) -> JSON:
+def decoded(text: str | None) -> JSON:
+    """The value of a column of JSON text that may be NULL."""
     return None if text is None else json.loads(text)

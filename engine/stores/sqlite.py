@@ -347,7 +347,7 @@ class SqliteStore:
 
     list = summaries
 
-    def announce(self) -> None:
+    def announce(self, db: Connection | None = None) -> None:
         self._data_version = -1  # others see for themselves
 
     def changed(self) -> bool:

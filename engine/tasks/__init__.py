@@ -19,17 +19,22 @@ from engine.tasks import activities, aws, flows, https
 
 
 class Resources:
-    """The resources that this engine can call. `starter` starts the flows."""
+    """The resources that this engine can call. `starter` starts the flows, `children` those of
+    distributed Maps."""
 
     def __init__(self, steps: StepRegistry, starter: flows.Starter | None = None) -> None:
         self.steps = steps
         self.starter = starter
+        self.children: Step | None = None
         self._made: dict[str, Step] = {}
 
     def step(self, resource: Resource) -> Step:
         """What to call for a resource. Raises UnknownStep, UnsupportedResource."""
         if resource.scheme == "step":
             return self.steps.get(resource.name)
+        if resource.scheme == "children":
+            assert self.children is not None, "whoever spreads a Map can start its children"
+            return self.children
         made = self._made.get(resource.uri)
         if made is None:
             problem = self.problem(resource)

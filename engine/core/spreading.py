@@ -1,0 +1,82 @@
+"""A distributed Map whose children are executions of their own, run by whoever has room for them.
+
+The Map's frame makes two calls, which are no tasks and not in the history. The first has the children started, and is
+answered when the map run is over; the second reads their results, in the order of the items. In between the execution
+waits as a row. What happens in the Map is written as if the children were frames of this execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from engine.core import forks
+from engine.core.execution import CHILDREN, SUCCEEDED, TASK, Execution, Frame
+from engine.core.scope import child_name
+from engine.core.working import Working
+from engine.errors import ExecutionFailure
+from engine.machine import State, StateMachine
+from engine.values import JSON
+
+
+class Runner(forks.Runner, Protocol):
+    """What this file needs of the decision under way."""
+
+    def fail(self, frame: Frame, error: str | None, cause: str | None) -> None:
+        """The frame's state failed."""
+
+
+def answered(run: Runner, frame: Frame, state: State, answer: JSON) -> None:
+    """The map run is over, or the results have been read: `{"status"}` and perhaps `{"failure"}`, or `{"results"}`,
+    None when they are too large to be handed on."""
+    if answer.get("status") == SUCCEEDED:
+        forks.ask_children(run, frame, forks.RESULTS, f"{frame.path}#{frame.token}")
+        return
+    frame.wait = CHILDREN
+    if "failure" in answer:
+        run.evaluation_failed(frame, state, ExecutionFailure(**answer["failure"]))
+    elif "status" in answer:
+        run.fail(frame, forks.THRESHOLD, forks.THRESHOLD_CAUSE)
+    elif answer["results"] is None:
+        forks.succeed(run, frame, state, None, apart=True, fits=False)
+    else:
+        forks.joined(run, frame, state, answer["results"])
+
+
+def children_of(frame: Frame) -> str | None:
+    """The call that the children of a frame's map run were started or redriven by, last; None when it has none."""
+    if frame.call is None or "spread" not in frame.call:
+        return None
+    called: str = frame.call["of"] if frame.call["spread"] == forks.RESULTS else f"{frame.path}#{frame.token}"
+    return called
+
+
+def map_run_of(frame: Frame) -> str | None:
+    """The call by which a frame waits for the end of a map run."""
+    if frame.wait != TASK or frame.call.get("spread") not in (forks.START, forks.REDRIVE):
+        return None
+    return f"{frame.path}#{frame.token}"
+
+
+class Family:
+    """The children of one map run, as they are to be started. `flow`: what they are executions of."""
+
+    def __init__(self, machine: StateMachine, execution: Execution, path: str, now: float) -> None:
+        self._run = Working(machine, execution, now)
+        self._frame = execution.frames[path]
+        self._state = machine.find[self._frame.state]
+        self._execution = execution
+        self.flow = f"{execution.machine_id}/{forks.label_of(self._state)}"
+
+    def children(self, first: int, last: int) -> Iterator[tuple[str, JSON]]:
+        """Names and inputs of those from `first` up to `last`. Raises ExecutionFailure."""
+        for index in range(first, last):
+            name = child_name(self._execution, self._frame, index)
+            yield name, forks.child_input(self._run, self._frame, self._state, index)
+
+    def shown(self, index: int) -> JSON:
+        """Map.Item, as the context of a child has it."""
+        scope, fork = self._run.scope(self._frame), self._frame.fork
+        assert fork is not None
+        scope.item = (index, (fork.items or [])[index], fork.keyed)
+        return scope.context["Map"]["Item"]

@@ -1,0 +1,296 @@
+"""Map runs in a store: one row counts the children of a distributed Map, each of which is an execution of its own.
+
+Rules of this file:
+
+1. Every change of a map run holds its row first: so its counts are exact, and it ends once.
+2. Children get their rows in bounded batches, in the order of their items. `begun` is the first item that is not let
+   in yet: whatever is RUNNING from there on is pending, and nobody takes it up.
+3. The commit that ends a child counts it, and lets in the next one or ends the run.
+4. When a run ends before all its children have, those that nobody has begun end with it; the others are told to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from engine.core.execution import ABORTED, FAILED, RUNNING, SUCCEEDED
+from engine.step import Connection
+from engine.stores import Redrive, Stored, rows
+from engine.stores.sql import statements
+from engine.values import JSON
+
+BATCH: Final = 500
+"""Most children that one transaction writes, or reads."""
+OVER: Final = "the map run has ended"
+STOP: Final = rows.encode({"event": "ExecutionStopped", "time": 0.0, "cause": OVER})
+
+
+class MapRun(NamedTuple):
+    """One map run. `concurrency`: most children at once, 0 for all; `tolerated`: how many may fail; `created`: how many
+    have a row; `running`: let in and not over."""
+
+    id: int
+    token: str
+    name: str
+    state: str
+    status: str
+    total: int
+    concurrency: int
+    tolerated: int
+    created: int
+    begun: int
+    running: int
+    succeeded: int
+    failed: int
+    aborted: int
+
+    @property
+    def pending(self) -> int:
+        """How many have not been let in."""
+        return self.total - self.running - self.succeeded - self.failed - self.aborted
+
+    @property
+    def room(self) -> int:
+        """How many more may be let in at once."""
+        return max(0, self.concurrency - self.running) if self.concurrency else self.total
+
+
+class Seed(NamedTuple):
+    """A child to be: name, input, and the column `header`."""
+
+    name: str
+    input: JSON
+    header: str
+
+
+class Ended(NamedTuple):
+    """A child that has ended: its status, and whether it had been let in."""
+
+    status: str
+    begun: bool = True
+
+
+def told(run: MapRun) -> dict[str, JSON]:
+    """The run for people: name, state, status, limits, and counts of children."""
+    names = ("name", "state", "status", "total", "pending", "running", "succeeded", "failed", "aborted")
+    return {name: getattr(run, name) for name in (*names, "concurrency", "tolerated")}
+
+
+def find(db: Connection, parent: str, token: str) -> MapRun | None:
+    """The map run that this call of that execution waits for."""
+    return next(_runs(db, "map_run", (parent, token)), None)
+
+
+def of(db: Connection, parent: str) -> list[MapRun]:
+    """The map runs of an execution, the oldest first."""
+    return list(_runs(db, "map_runs", (parent,)))
+
+
+def hold(db: Connection, run: int) -> MapRun | None:
+    """The map run as it is, held until the transaction ends; None when it was removed."""
+    return next(_runs(db, "hold_map_run", (run,)), None)
+
+
+def _runs(db: Connection, statement: str, parameters: Sequence[JSON]) -> Iterator[MapRun]:
+    for row in db.execute(statements("portable")[statement], parameters).fetchall():
+        yield MapRun(*row)
+
+
+def definition_of(db: Connection, parent: str) -> str:
+    """The definition of an execution."""
+    ((found,),) = db.execute(statements("portable")["definition_of"], (parent,)).fetchall()
+    return str(found)
+
+
+def results_size(db: Connection, run: int) -> int:
+    """How long the outputs of all children are together, as JSON text."""
+    ((size,),) = db.execute(statements("portable")["results_size"], (run,)).fetchall()
+    return int(size)
+
+
+def _count(db: Connection, run: MapRun) -> None:
+    counts = (run.status, run.created, run.begun, run.running, run.succeeded, run.failed, run.aborted, run.id)
+    db.execute(statements("portable")["count_map_run"], counts)
+
+
+def parent_frame(db: Connection, parent: str, path: str) -> tuple[int, str | None]:
+    """The key of an execution that runs, held until the transaction ends, and the body of one of its frames; the key
+    is 0 when it does not run any more."""
+    for key, root in db.execute(statements("portable")["hold_parent"], (parent,)).fetchall():
+        if path == "0":
+            return key, root
+        found = db.execute(statements("portable")["frame_of"], (key, path)).fetchall()
+        return key, found[0][0] if found else None
+    return 0, None
+
+
+def add(db: Connection, parent: int, token: str, name: str, state: str, counts: tuple[int, int, int]) -> None:
+    """Begin a map run. `counts`: total, concurrency, tolerated."""
+    db.execute(statements("portable")["add_map_run"], (parent, token, name, state, *counts))
+
+
+def create(db: Connection, run: MapRun, seeds: Sequence[Seed], flow: str, definition: str, now: float) -> MapRun:
+    """Write the next children of a run that is held, and let in those for which there is room. Answers it as it is
+    then."""
+    first = run.created
+    entering = min(run.room, len(seeds)) if run.begun == first else 0
+    values: list[JSON] = []
+    for number, seed in enumerate(seeds):
+        due = now if number < entering else None
+        text = rows.encode(seed.input)
+        values += (seed.name, rows.plain(flow), due, now, definition, seed.header, text, run.id, first + number)
+    row = "(?, ?, 'RUNNING', 1, ?, 0, 0, 0, ?, ?, ?, ?, ?, ?)"
+    db.execute(
+        "INSERT INTO executions (name, flow, status, version, wakes_at, events, sequence, runs, started_at, definition,"
+        f" header, input, map_run, item) VALUES {', '.join([row] * len(seeds))}",
+        values,
+    )
+    run = run._replace(created=first + len(seeds), begun=run.begun + entering, running=run.running + entering)
+    run = _let_in(db, run, now)
+    _count(db, run)
+    return run
+
+
+def end_children(db: Connection, run: MapRun, ended: Sequence[Ended], now: float) -> MapRun:
+    """Count children that have ended; let others in, or end the run, which is held. Answers it as it is then."""
+    counts = {status: sum(child.status == status for child in ended) for status in (SUCCEEDED, ABORTED)}
+    run = run._replace(
+        running=run.running - sum(child.begun for child in ended),
+        succeeded=run.succeeded + counts[SUCCEEDED],
+        aborted=run.aborted + counts[ABORTED],
+        failed=run.failed + len(ended) - sum(counts.values()),
+    )
+    if run.status == RUNNING:
+        if run.failed + run.aborted > run.tolerated:
+            return end(db, run, FAILED, now)
+        if run.succeeded + run.failed + run.aborted == run.total:
+            run = run._replace(status=SUCCEEDED)
+        else:
+            run = _let_in(db, run, now)
+    _count(db, run)
+    return run
+
+
+def _let_in(db: Connection, run: MapRun, now: float) -> MapRun:
+    """Let in the next children that are pending, as many as there is room for."""
+    room = min(run.room, run.pending)
+    if not room or run.begun >= run.created:
+        return run
+    sql = statements("portable")
+    items = [item for (item,) in db.execute(sql["pending_children"], (run.id, run.begun, room)).fetchall()]
+    if not items:
+        return run
+    db.execute(sql["begin_children"], (now, now, run.id, run.begun, items[-1]))
+    return run._replace(begun=items[-1] + 1, running=run.running + len(items))
+
+
+def end(db: Connection, run: MapRun, status: str, now: float) -> MapRun:
+    """End a run that is held, with all its children. Answers it as it is then."""
+    sql = statements("portable")
+    pending = db.execute(sql["abort_pending_children"], (now, rows.encode(OVER), run.id, run.begun)).rowcount
+    let_in = db.execute(sql["abort_unbegun_children"], (now, rows.encode(OVER), run.id)).rowcount
+    db.execute(sql["tell_children"], (STOP, run.id))
+    db.execute(sql["wake_children"], (run.id,))
+    # Of those that have no row yet there will never be one.
+    unmade = run.total - run.created
+    run = run._replace(status=status, running=run.running - let_in, aborted=run.aborted + pending + let_in + unmade)
+    _count(db, run)
+    return run
+
+
+def recall(db: Connection, run: MapRun) -> None:
+    """Take back that the children of a run that has ended are to stop: those that have not yet go on. Whoever runs them
+    may have heard it already, and loses them, so that nothing can come of it."""
+    sql = statements("portable")
+    db.execute(sql["untell_children"], (STOP, run.id))
+    db.execute(sql["take_children"], (run.id,))
+
+
+def reopen(db: Connection, run: MapRun, token: str) -> MapRun:
+    """Have a run that is held go on for that call: its children are looked through once more, from the first item on.
+    Answers it as it is then."""
+    sql = statements("portable")
+    db.execute(sql["move_map_run"], (token, run.id))
+    counts = dict(db.execute(sql["count_children"], (run.id,)).fetchall())
+    run = run._replace(
+        token=token, status=RUNNING, created=0, begun=0, failed=0, aborted=0,
+        running=counts.get(RUNNING, 0), succeeded=counts.get(SUCCEEDED, 0),
+    )  # fmt: skip
+    _count(db, run)
+    return run
+
+
+def existing(db: Connection, run: MapRun) -> list[Stored]:
+    """The next children of a run that goes on, as far as they have rows."""
+    sql = statements("portable")
+    bounds = (run.id, run.created, run.created + BATCH)
+    found = db.execute(sql["children_to_redrive"], bounds).fetchall()
+    return [rows.stored(row, [body for (body,) in db.execute(sql["frames_of"], (row[0],)).fetchall()]) for row in found]
+
+
+def redrive(db: Connection, run: MapRun, seen: int, redriven: Sequence[Redrive], refused: int, now: float) -> MapRun:
+    """Let children of a run that is held go on, as soon as there is room. `seen`: how many items they are of, with
+    those that need nothing; `refused`: how many cannot go on. Answers the run as it is then."""
+    # What SQLite's statements say here, PostgreSQL understands as well.
+    sql = {**statements("sqlite"), **statements("portable")}
+    made = [(child.key, child.decision) for child in redriven]
+    succeeded, failed = 0, refused
+    for child in redriven:
+        if not child.decision.history:
+            db.execute(sql["reopen_pending_child"], (child.key,))
+            continue
+        db.execute(sql["reopen"], rows.reopen_row(child))
+        status = child.decision.execution.status
+        if status == RUNNING:
+            db.execute(sql["hold_back_child"], (child.key,))
+        succeeded += status == SUCCEEDED
+        failed += status not in (RUNNING, SUCCEEDED)
+    written, gone = rows.frame_rows(made)
+    for statement, values in (("put_frame", written), ("drop_frame", gone)):
+        for row in values:
+            db.execute(sql[statement], row)
+    for history in rows.history_rows(made):
+        db.execute(sql["append_history"], history)
+    run = run._replace(created=run.created + seen, succeeded=run.succeeded + succeeded, failed=run.failed + failed)
+    run = _let_in(db, run, now)
+    _count(db, run)
+    return run
+
+
+def over(db: Connection, run: MapRun, now: float) -> MapRun:
+    """End a run that is held if there is nothing left to do in it. Answers it as it is then."""
+    return end_children(db, run, (), now)
+
+
+def results(db: Connection, run: int) -> Iterator[tuple[str, JSON]]:
+    """How each child ended, in the order of the items: its status, and its output or its error and cause."""
+    first = 0
+    while True:
+        found = db.execute(statements("portable")["results_of"], (run, first, BATCH)).fetchall()
+        for _, status, output, error, cause in found:
+            if status == SUCCEEDED:
+                yield status, rows.decoded(output)
+            else:
+                what = {"Error": rows.decoded(error), "Cause": rows.decoded(cause)}
+                yield status, {name: value for name, value in what.items() if value is not None}
+        if len(found) < BATCH:
+            return
+        first = found[-1][0] + 1
+
+
+def free_children(db: Connection, parents: Sequence[int], limit: int) -> list[str]:
+    """Names of children of these executions that nobody runs and that have something to do, now or later."""
+    text = statements("portable")["free_children"]
+    return [name for key in parents for (name,) in db.execute(text, (key, limit)).fetchall()][:limit]
+
+
+def any_owned(db: Connection, parents: Sequence[int], me: int | None) -> bool:
+    """Whether somebody else runs a child of one of these executions."""
+    text = statements("portable")["owned_child"]
+    return any(db.execute(text, (key, me or 0)).fetchall() for key in parents)
+
+
+def wake(db: Connection, child: int) -> None:
+    """Have somebody look at a child that was given back."""
+    db.execute(statements("portable")["wake_child"], (child,))

@@ -1,0 +1,259 @@
+"""Distributed Maps whose children are executions of their own: every case on every store, by a worker and inline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine import Engine, StepError, TaskTimeout, VirtualClock, load_flow, simulate
+from engine.runtime.worker import Worker
+from engine.values import JSON, equal
+from tests.core.drivers import START, Script
+from tests.stores.conftest import url
+
+__all__ = ["url"]
+
+SHARED = Path(__file__).resolve().parents[1] / "cases"
+OWN = Path(__file__).with_name("map_runs.yaml")
+
+
+def spread(case: dict[str, Any]) -> bool:
+    return "DISTRIBUTED" in str(case["flow"]) and "on sqlite" in case.get("only", ["on sqlite"])
+
+
+CASES = [
+    pytest.param(case, id=f"{path.stem}: {case['name']}")
+    for path in (*sorted(SHARED.glob("*.yaml")), OWN)
+    for case in yaml.safe_load(path.read_text(encoding="utf-8"))
+    if spread(case)
+]
+
+
+def simulated(case: dict[str, Any]) -> Callable[[Any], JSON]:
+    """The answers of the same case where the children are frames of their parent."""
+    script = Script(case.get("tasks"))
+    return lambda call: script.answer(call.state, call.arguments)
+
+
+def by_worker(engine: Engine, name: str) -> None:
+    Worker(engine).run_until_idle()
+
+
+def inline(engine: Engine, name: str) -> None:
+    engine.resume(name)
+
+
+def each(processor: dict[str, JSON], **fields: JSON) -> dict[str, Any]:
+    """A flow that is one distributed Map."""
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    state = {"Type": "Map", "ItemProcessor": {"ProcessorConfig": config, **processor}, "End": True, **fields}
+    return {"StartAt": "M", "States": {"M": state}}
+
+
+TASK: dict[str, JSON] = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "step:t", "End": True}}}
+
+
+@contextmanager
+def opened(url: str, **steps: Callable[..., Any]) -> Iterator[Engine]:
+    with Engine(url, steps=steps, clock=VirtualClock(START)) as engine:
+        yield engine
+
+
+def children(engine: Engine, name: str = "p") -> list[str]:
+    """The statuses of the children, in the order of their items' names."""
+    return sorted(found.status for found in engine.list(map_of=name, limit=100_000))
+
+
+@pytest.mark.parametrize("way", [by_worker, inline])
+@pytest.mark.parametrize("case", CASES)
+def test_case(case: dict[str, Any], way: Callable[..., None], url: str) -> None:
+    script, expect = Script(case.get("tasks")), case["expect"]
+
+    def work(payload: JSON, ctx: Any) -> JSON:
+        try:
+            return script.answer(ctx.state, payload)
+        except TaskTimeout:
+            ctx.sleep(ctx.remaining(1e9))
+            raise
+
+    machine = load_flow(case["flow"])
+    names = {state.resource.name for state in machine.walk() if state.TYPE == "Task"}
+    with opened(url, **dict.fromkeys(names, work)) as engine:
+        engine.start(machine, case.get("input", {}), name="p")
+        way(engine, "p")
+        found, history = engine.describe("p"), engine.history("p")
+        assert [other.name for other in engine.list()] == ["p"], "children do not flood the list"
+        statuses = children(engine)
+        alone = simulate(machine, case.get("input", {}), tasks=simulated(case), name="p")
+    assert found["status"] == expect["status"], found
+    for field in ("output", "error", "cause"):
+        if field in expect:
+            assert equal(found[field], expect[field]), found[field]
+    assert (found["status"], found["error"], found["cause"]) == (alone.status, alone.error, alone.cause)
+    assert equal(found["output"], alone.output)
+    if "MaxConcurrency" not in str(case["flow"]) or alone.status == "SUCCEEDED":
+        assert [event["type"] for event in history] == [event["type"] for event in alone.history]
+    if "events" in expect:
+        assert [event["type"] for event in history] == expect["events"]
+    if "children" in expect:
+        assert statuses == sorted(expect["children"])
+    if "map_runs" in expect:
+        for run, counts in zip(found["map_runs"], expect["map_runs"], strict=True):
+            assert counts.items() <= run.items(), run
+
+
+def test_no_more_children_are_let_in_than_run_at_once(url: str) -> None:
+    seen: list[int] = []
+
+    def look(payload: JSON, ctx: Any) -> JSON:
+        with ctx.transaction() as db:
+            ((running, pending),) = db.execute("SELECT running, total - running - succeeded FROM map_runs").fetchall()
+        seen.append(running)
+        assert running + pending + payload == 10
+        return payload
+
+    with opened(url, t=look) as engine:
+        engine.start(each(TASK, MaxConcurrency=1), list(range(10)), name="p")
+        Worker(engine).run_until_idle()
+        assert engine.describe("p")["output"] == list(range(10))
+    assert seen == [1] * 10
+
+
+def test_children_are_written_in_batches_and_none_is_missing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runtime.children.BATCH", 3)
+    with opened(url) as engine:
+        passing = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+        engine.start(each(passing, MaxConcurrency=2), list(range(11)), name="p")
+        Worker(engine).run_until_idle()
+        assert engine.describe("p")["output"] == list(range(11))
+        assert children(engine) == ["SUCCEEDED"] * 11
+
+
+def test_stopping_the_parent_ends_its_children_whatever_they_do(url: str) -> None:
+    ask = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "step:t.waitForTaskToken", "End": True}}}
+    with opened(url, t=lambda payload, ctx: None) as engine:
+        engine.start(each(ask, MaxConcurrency=2), [1, 2, 3], name="p")
+        Worker(engine).run_until_idle()
+        (run,) = engine.describe("p")["map_runs"]
+        assert (run["running"], run["pending"], run["status"]) == (2, 1, "RUNNING")
+        engine.stop("p")
+        Worker(engine).run_until_idle()
+        (run,) = engine.describe("p")["map_runs"]
+        assert children(engine) == ["ABORTED"] * 3
+        assert (run["status"], run["aborted"], run["running"], run["pending"]) == ("ABORTED", 3, 0, 0)
+
+
+def test_a_child_that_somebody_stops_has_failed_for_its_run(url: str) -> None:
+    ask = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "step:t.waitForTaskToken", "End": True}}}
+    tokens: list[str] = []
+    with opened(url, t=lambda payload, ctx: tokens.append(ctx.token)) as engine:
+        engine.start(each(ask, MaxConcurrency=1, ToleratedFailureCount=2), ["a", "b", "c"], name="p")
+        Worker(engine).run_until_idle()
+        pending, running = [
+            found.name for found in sorted(engine.list(map_of="p"), key=lambda found: found.state or "")
+        ][1:]
+        engine.stop(pending, error="Never")
+        engine.stop(running, error="Enough", cause="why")
+        Worker(engine).run_until_idle()
+        engine.send_task_success(tokens[-1], "c", drive=False)
+        Worker(engine).run_until_idle()
+        assert sorted(engine.describe("p")["output"], key=str) == [
+            "c",
+            {"Error": "Enough", "Cause": "why"},
+            {"Error": "Never"},
+        ]
+
+
+class Breaks:
+    """A step that fails for some items until it is mended, and notes what it was called with."""
+
+    def __init__(self, *bad: JSON) -> None:
+        self.bad, self.seen = list(bad), list[tuple[JSON, str]]()
+
+    def __call__(self, payload: JSON, ctx: Any) -> JSON:
+        self.seen.append((payload, ctx.idempotency_key))
+        if payload in self.bad:
+            raise StepError("Boom")
+        return payload
+
+
+@pytest.mark.parametrize("way", [by_worker, inline])
+def test_a_redrive_runs_no_child_again_that_has_succeeded(url: str, way: Callable[..., None]) -> None:
+    work = Breaks(4, 7)
+    with opened(url, t=work) as engine:
+        engine.start(each(TASK, MaxConcurrency=1, ToleratedFailureCount=1), list(range(10)), name="p")
+        Worker(engine).run_until_idle()
+        assert engine.describe("p")["error"] == "States.ExceedToleratedFailureThreshold"
+        first, work.seen = dict(work.seen), []
+        succeeded = {0, 1, 2, 3, 5, 6}
+        work.bad.clear()
+        engine.redrive("p")
+        way(engine, "p")
+        found, history = engine.describe("p"), [event["type"] for event in engine.history("p")]
+        assert children(engine) == ["SUCCEEDED"] * 10
+    assert (found["status"], found["output"]) == ("SUCCEEDED", list(range(10)))
+    assert not succeeded & {item for item, _ in work.seen}
+    assert sorted(item for item, _ in work.seen) == sorted(set(range(10)) - succeeded)
+    assert all(key == first[item] for item, key in work.seen if item in first), "the same is asked for once more"
+    assert history[-6:] == [
+        "ExecutionRedriven",
+        "MapRunRedriven",
+        "MapRunSucceeded",
+        "MapStateSucceeded",
+        "MapStateExited",
+        "ExecutionSucceeded",
+    ]
+    (run,) = found["map_runs"]
+    assert (run["succeeded"], run["failed"], run["aborted"], run["running"], run["pending"]) == (10, 0, 0, 0, 0)
+
+
+def test_a_redrive_that_fails_again_can_be_redriven_again(url: str) -> None:
+    work = Breaks(1)
+    with opened(url, t=work) as engine:
+        engine.start(each(TASK), [0, 1, 2], name="p")
+        for _ in range(3):
+            Worker(engine).run_until_idle()
+            assert engine.describe("p")["status"] == "FAILED"
+            engine.redrive("p")
+        work.bad.clear()
+        Worker(engine).run_until_idle()
+        assert engine.describe("p")["output"] == [0, 1, 2]
+        assert len({key for item, key in work.seen if item == 1}) == 1
+
+
+def test_what_a_stopped_parent_had_not_begun_begins_when_it_is_redriven(url: str) -> None:
+    ask = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "step:t.waitForTaskToken", "End": True}}}
+    tokens: list[str] = []
+    with opened(url, t=lambda payload, ctx: tokens.append(ctx.token)) as engine:
+        engine.start(each(ask, MaxConcurrency=1), ["a", "b"], name="p")
+        Worker(engine).run_until_idle()
+        engine.stop("p")
+        engine.redrive("p")  # before those who run the children have heard of it
+        for answer in "ab":
+            Worker(engine).run_until_idle()
+            engine.send_task_success(tokens[-1], answer, drive=False)
+        Worker(engine).run_until_idle()
+        assert engine.describe("p")["output"] == ["a", "b"]
+
+
+def test_a_nested_flow_spreads_its_map_as_well(url: str, tmp_path: Path) -> None:
+    (tmp_path / "child.yaml").write_text(yaml.safe_dump(each(TASK)))
+    parent = {"StartAt": "C", "States": {"C": {"Type": "Task", "Resource": "flow:child", "End": True}}}
+    (tmp_path / "parent.yaml").write_text(yaml.safe_dump(parent))
+    with opened(url, t=lambda payload, ctx: payload) as engine:
+        engine.start(tmp_path / "parent.yaml", [1, 2], name="p")
+        Worker(engine).run_until_idle()
+        assert engine.describe("p")["output"] == [1, 2]
+        assert engine.run(tmp_path / "parent.yaml", [3], name="q").output == [3]
+
+
+def test_run_keeps_the_children_in_the_execution_itself(url: str) -> None:
+    with opened(url, t=lambda payload, ctx: payload) as engine:
+        assert engine.run(each(TASK), [1, 2], name="p").output == [1, 2]
+        assert "map_runs" not in engine.describe("p")
+        assert engine.list(map_of="p") == []
