@@ -109,7 +109,8 @@ class Trial:
     def _finish(self, stages: Stages, result: JSON, target: str | None) -> dict[str, Any]:
         """The state has its result, or a catcher its error."""
         data, scope = self.request.input, self.scope
-        scope.result = result
+        if self.state.retries:
+            scope.result = result
         self.seen["result"] = result
         if self.paths is not None and stages is self.state.stages:
             self.seen["afterResultSelector"] = selected = self.paths.select_result(result, scope)
