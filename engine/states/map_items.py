@@ -43,7 +43,7 @@ def read_limit(
     else:
         fixed = fields.integer_or_expression(name, maximum=maximum)
     if isinstance(fixed, Expression):
-        fixed = numeric(language_of(fields), fixed, fields.place(name))
+        fixed = numeric(language_of(fields), fixed, fields.place(name), whole=not fraction)
     by_path = fields.path(f"{name}Path")
     if fixed is not None and by_path is not None:
         fields.problem("both-forms", f"{name} and {name}Path exclude each other", f"{name}Path")

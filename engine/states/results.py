@@ -21,14 +21,17 @@ def unexpected(language: str, expression: Expression, field: str, expected: str,
     )
 
 
-def numeric(language: str, expression: Expression, field: str) -> Expression:
-    """The expression, refusing every value that is no number."""
+def numeric(language: str, expression: Expression, field: str, *, whole: bool = False) -> Expression:
+    """The expression, refusing every value that is no number; with `whole`, no whole number."""
     read = expression.evaluate
 
     def evaluate(data: JSON, scope: Scope) -> JSON:
         found = read(data, scope)
         if isinstance(found, bool) or not isinstance(found, int | float):
             raise unexpected(language, expression, field, "number", found)
+        if whole and found != int(found):
+            said = f"The {field} field must be a whole number: {dump(found)}"
+            raise ExecutionFailure(QUERY_ERROR, said, kind="value", location=field)
         return found
 
     return Expression(expression.source, evaluate, expression.references)
