@@ -44,6 +44,7 @@ def moment_option(_: click.Context, __: click.Parameter, value: str | None) -> d
 @click.option("--state", metavar="STATE", help="Only running ones that are in this state of their flow.")
 @click.option("--flow", metavar="NAME", help="Only those of this flow.")
 @click.option("--paused", is_flag=True, help="Only those that are paused.")
+@click.option("--map-of", metavar="NAME", help="Only the children of the map runs of that execution.")
 @click.option("--since", callback=moment_option, metavar="1h|DATE", help="Only those that began since then.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
 @store_option
@@ -54,6 +55,7 @@ def list_executions(
     state: str | None,
     flow: str | None,
     paused: bool,
+    map_of: str | None,
     since: datetime | None,
     limit: int,
     store: str,
@@ -63,20 +65,28 @@ def list_executions(
 
     A running one is shown with the state that it is in, and when that is so, that it is paused, or parked before a
     paused step; a failed one with its error. Those that another execution has started stand indented below it, or,
-    where it is not in the list itself, name it.
+    where it is not in the list itself, name it. The children of a distributed Map are left out unless they are asked
+    for by their parent.
 
     \b
     Examples:
       engine list --since 1h
       engine list --state AwaitRide --status RUNNING --since 1h
       engine list --status FAILED --since 2026-05-04 --limit 20
+      engine list --map-of order-42 --status FAILED
       engine list --json
     """
     found: Sequence[Summary] = ()
     if store_exists(store):
         with Engine(store) as engine:
             found = engine.list(
-                status=status, since=since, limit=limit, state=state, flow=flow, paused=True if paused else None
+                status=status,
+                since=since,
+                limit=limit,
+                state=state,
+                flow=flow,
+                paused=True if paused else None,
+                map_of=map_of,
             )
     output = Output()
     if as_json:
@@ -85,7 +95,7 @@ def list_executions(
         output.lines(summary_lines(found, output.style))
     else:
         Output(err=True).line(
-            f"no executions in {store}" + (" match" if status or since or state or flow or paused else "")
+            f"no executions in {store}" + (" match" if status or since or state or flow or paused or map_of else "")
         )
 
 

@@ -31,7 +31,8 @@ def show(name: str, full: bool, store: str, as_json: bool) -> None:
     Each state has its offset from the start and its duration; under it its failed tries, and the states of its
     branches and iterations. Of a caught error it says which one it was and where it led. Of a running execution
     it says what it waits for. A state that has started another execution names it, and an execution that another
-    one has started names that one: look at either with engine show.
+    one has started names that one: look at either with engine show. A distributed Map whose children are executions
+    of their own says how many have ended how; list them with engine list --map-of NAME.
 
     \b
     Examples:
@@ -61,10 +62,18 @@ def show_lines(described: dict[str, Any], trace: Trace, style: Style, *, full: b
         lines.append(f"started by execution {one_line(described['parent'])}")
     lines.append("")
     lines += tree_lines(trace, style, full=full)
+    lines += [map_run_line(run) for run in described.get("map_runs", ())]
     lines += ["", status_line(trace, style)]
     if trace.status == "SUCCEEDED":
         lines += _shortened(json_text(trace.output).splitlines(), style, full)
     return lines
+
+
+def map_run_line(run: dict[str, Any]) -> str:
+    """How far a map run is."""
+    names = ("succeeded", "failed", "aborted", "running", "pending")
+    counts = ", ".join(f"{run[name]:,} {name}" for name in names if run[name] or name == "succeeded")
+    return f"map run of {one_line(run['state'])}: {run['status']}, {counts} of {run['total']:,}"
 
 
 def _shortened(lines: list[str], style: Style, full: bool) -> list[str]:

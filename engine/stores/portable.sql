@@ -39,7 +39,7 @@ WHERE id = ? AND parked IS NOT NULL AND owner IS NULL AND paused_at IS NULL;
 -- name: ended
 -- What began after the moment cannot have ended before it: so the index by status and start is enough.
 SELECT id, started_at, header FROM executions
-WHERE status = ? AND started_at >= ? AND started_at < ? AND (started_at > ? OR id > ?) AND stopped_at < ?
+WHERE status = ? AND started_at >= ? AND started_at < ? AND (started_at > ? OR id > ?) AND stopped_at < ? AND map_run IS NULL
 ORDER BY started_at, id LIMIT ?;
 
 -- name: still_ended
@@ -164,3 +164,10 @@ UPDATE executions SET status = 'RUNNING', stopped_at = NULL, error = NULL, cause
 
 -- name: hold_back_child
 UPDATE executions SET wakes_at = NULL WHERE id = ?;
+
+-- name: ended_children
+SELECT c.id, (SELECT count(*) FROM map_runs o WHERE o.execution = c.id)
+FROM map_runs m JOIN executions c ON c.map_run = m.id WHERE m.execution = ? AND c.status <> 'RUNNING' LIMIT ?;
+
+-- name: any_child
+SELECT c.id FROM map_runs m JOIN executions c ON c.map_run = m.id WHERE m.execution = ? LIMIT 1;

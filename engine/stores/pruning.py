@@ -1,7 +1,8 @@
 """Removing executions that ended long ago, in batches that hold nobody up.
 
 An execution that another one has started is kept as long as that one is: a redrive of the parent finds the child by its
-name, and must not start it again. Definitions are kept; they are few, since they are stored by their content.
+name, and must not start it again. The children of a map run go with their parent. Definitions are kept; they are few,
+since they are stored by their content.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from engine.stores.sql import statements
 
 ENDED: Final = (SUCCEEDED, FAILED, TIMED_OUT, ABORTED)
 BATCH: Final = 500
-BELONGINGS: Final = ("frames", "history", "signals")
+BELONGINGS: Final = ("frames", "history", "signals", "map_runs")
 """The tables in which rows belong to an execution."""
 
 
@@ -36,8 +37,10 @@ def prune(store: Store, before: float, statuses: Sequence[str] = ENDED, *, count
             key, started, _ = found[-1]
             last = (started, key)
             if keys and not count_only:
+                for key in keys:
+                    yield from _remove_children(store, key, before)
                 with store.transaction() as db:
-                    keys = _still(db, keys, before)
+                    keys = _childless(db, _still(db, keys, before))
                     _remove(db, keys)
             if keys:
                 yield len(keys)
@@ -58,6 +61,31 @@ def _is_needed(db: Connection, header: str, before: float) -> bool:
         return False
     found = db.execute(statements("portable")["stopped_at"], (name,)).fetchall()
     return bool(found) and (found[0][0] is None or found[0][0] >= before)
+
+
+def _remove_children(store: Store, parent: int, before: float) -> Iterator[int]:
+    """Remove the children of the map runs of an execution, and theirs before; answers the size of each batch."""
+    sql = statements("portable")
+    while True:
+        with store.reading() as db:
+            found = db.execute(sql["ended_children"], (parent, BATCH)).fetchall()
+        if not found:
+            return
+        for child, runs in found:
+            if runs:
+                yield from _remove_children(store, child, before)
+        with store.transaction() as db:
+            keys = [child for child, _ in found] if _still(db, [parent], before) else []
+            _remove(db, keys)
+        if not keys:
+            return
+        yield len(keys)
+
+
+def _childless(db: Connection, keys: Sequence[int]) -> list[int]:
+    """Those without children that still run."""
+    text = statements("portable")["any_child"]
+    return [key for key in keys if not db.execute(text, (key,)).fetchall()]
 
 
 def _still(db: Connection, keys: Sequence[int], before: float) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,23 @@ def test_run_keeps_the_children_in_the_execution_itself(url: str) -> None:
         assert engine.run(each(TASK), [1, 2], name="p").output == [1, 2]
         assert "map_runs" not in engine.describe("p")
         assert engine.list(map_of="p") == []
+
+
+def test_children_are_pruned_with_their_parent_and_never_before(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.stores.pruning.BATCH", 2)
+    inner = each({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}})
+    inner["States"]["N"] = inner["States"].pop("M")
+    inner["StartAt"] = "N"
+    with opened(url) as engine:
+        for name, data in (("p", [[1, 2, 3], [4]]), ("q", [[5]])):
+            engine.start(each(inner), data, name=name)
+            Worker(engine).run_until_idle()
+        later = datetime.fromtimestamp(START + 100, UTC)
+        assert len(children(engine)) == 2
+        with engine.host.transaction() as db:
+            db.execute("UPDATE executions SET stopped_at = stopped_at + 1000 WHERE name = 'q'")
+        assert sum(engine.prune(later)) == 7
+        with engine.host.transaction() as db:
+            assert db.execute("SELECT count(*) FROM executions").fetchall() == [(3,)]
+            assert db.execute("SELECT count(*) FROM map_runs").fetchall() == [(2,)]
+        assert children(engine, "q") == ["SUCCEEDED"]
