@@ -260,6 +260,7 @@ class Soak:
             "executions running": self._one("executions WHERE status = 'RUNNING' AND flow NOT IN ('track', 'sweep')"),
             "events unpublished": self._one("outbox WHERE published_at IS NULL"),
             "rides that nobody has looked at": self._one(unseen),
+            "references that nobody has looked at": self._one("orphan_watch WHERE result IS NULL"),
         }
 
     def _swept(self, since: float) -> bool:
