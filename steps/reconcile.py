@@ -12,6 +12,7 @@ from steps.bookings.booking import Booking
 from steps.bookings.lifecycle import lifecycle
 from steps.bookings.moments import parse
 from steps.bookings.repository import out_of_step, repository
+from steps.bookings.settings import flag
 from steps.bookings.shapes import RIDE, STORE_ERRORS, about_a_booking
 from steps.taxi_api import rides
 from steps.taxi_api.errors import ERRORS
@@ -73,6 +74,7 @@ def reconcile(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         **FINDINGS,
         "Taxi.NotConfigured": ERRORS["Taxi.NotConfigured"],
         "Taxi.NoVehicles": ERRORS["Taxi.NoVehicles"],
+        "Taxi.KeySpent": "there is no ride, and its key is answered with an old error: ask with another",
         "Taxi.StillPending": "the taxi company has not decided yet; look again",
         "Taxi.ResolveDeadline": "the taxi company did not decide in time",
     },
@@ -98,6 +100,10 @@ def look(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         raise _not_yet(booking, ctx, str(problem.cause), problem.retry_after) from problem
     if ride is None and rides.proven_absent(booking, ctx):
         _explain(booking, "ABSENT", ctx)
+        with repository(ctx) as repo:
+            spent = rides.key_is_spent(booking, Attempts(repo, booking).creates(), ctx)
+        if spent and parse(booking.doc["resolve_by"]) > ctx.now():
+            raise StepError("Taxi.KeySpent", "nothing came of the first key: the ride can be asked for with another")
         raise StepError("Taxi.ProvenAbsent", "nothing was found, even after the last moment a create can take effect")
     if ride is None or ride["status"] == rides.PENDING:
         raise _not_yet(booking, ctx, "the ride is pending" if ride else "no ride is known")
@@ -155,6 +161,8 @@ def _next_create(booking: Booking, ends: float, ctx: StepContext) -> str:
             raise out_of_step(present, f"a booking that is {present.status} asks for no ride")
         attempts = Attempts(repo, booking)
         sent = [attempt for attempt in attempts.creates() if attempt.outcome != "NOT_SENT"]
+        if sent and flag(ctx.settings, "TAXI_REPLAYS_ERRORS", False):
+            raise StepError("Taxi.StillUnknown", "the taxi company would answer the key with its first error again")
         if len(sent) >= TRIES:
             raise StepError("Taxi.StillUnknown", f"{len(sent)} creates had no clear answer")
         if ctx.now().timestamp() + CREATE_S > ends:

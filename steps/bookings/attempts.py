@@ -40,6 +40,11 @@ class Attempt:
         return self.outcome in ("IN_FLIGHT", "AMBIGUOUS", "OK")
 
     @property
+    def absent(self) -> bool:
+        """Whether it is proven that nothing came of it."""
+        return self.outcome in ("IN_FLIGHT", "AMBIGUOUS") and self.resolution == "ABSENT"
+
+    @property
     def unexplained(self) -> bool:
         """Whether nobody knows yet what came of it."""
         return self.outcome in ("IN_FLIGHT", "AMBIGUOUS") and self.resolution is None

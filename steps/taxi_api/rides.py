@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine import StepContext, StepError
-from steps.bookings.attempts import Attempts
+from steps.bookings.attempts import Attempt, Attempts
 from steps.bookings.booking import PROVIDER, Booking
 from steps.bookings.moments import later, stamp
 from steps.bookings.repository import repository
@@ -20,6 +20,10 @@ TAKES_PLACE = frozenset({"CONFIRMED", "DRIVER_ASSIGNED", "DRIVER_EN_ROUTE", "DRI
 TOOK_PLACE = frozenset({"COMPLETED", "NO_SHOW"})
 NOBODY_CAME = "NO_VEHICLES"
 FELL_THROUGH = frozenset({NOBODY_CAME, "FAILED", "CANCELLED_BY_CLIENT", "CANCELLED_BY_DRIVER", "CANCELLED_BY_SUPPLIER"})
+
+WAITING = "PENDING_CONFIRMATION"
+GENERATIONS = 2
+"""Rides asked for under different keys, one after the other, for one booking."""
 
 UNCLEAR = ("Taxi.Ambiguous", "Taxi.BadResponse", "Taxi.DuplicateReference")
 """After these a create may have made a ride."""
@@ -151,6 +155,20 @@ def proven_absent(booking: Booking, ctx: StepContext) -> bool:
     last = creates[-1].started_at
     after = [look for look in empty if look.client_reference == booking.client_reference and look.started_at > last]
     return len(after) >= 2 and after[-1].started_at >= later(last, delay + lag)
+
+
+def key_is_spent(booking: Booking, creates: Sequence[Attempt], ctx: StepContext) -> bool:
+    """Whether a ride must be asked for under another key: nothing came of the first one, and the taxi company would
+    answer it with its first error for ever (setting TAXI_REPLAYS_ERRORS)."""
+    replays = flag(ctx.settings, "TAXI_REPLAYS_ERRORS", False)
+    asked = [attempt for attempt in creates if attempt.may_have_made_a_ride]
+    return (
+        replays
+        and booking.status == WAITING
+        and booking.generation < GENERATIONS
+        and bool(asked)
+        and all(attempt.absent for attempt in asked)
+    )
 
 
 def cancel_ride(

@@ -41,6 +41,26 @@ def test_the_example_is_confirmed(world: Any) -> None:
     assert here.violations() == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "told", "generation", "creates"),
+    [
+        ("F14", "CONFIRMED", ["pending", "confirmed"], 2, 2),
+        ("F15", "CONFIRMED", ["confirmed"], 1, 1),
+        ("F17", "FAILED", ["pending", "failed"], 2, 2),
+    ],
+)
+def test_a_key_that_is_answered_with_its_first_error_for_ever_is_given_up(
+    fault: str, status: str, told: list[str], generation: int, creates: int, world: Any
+) -> None:
+    here = world(fault, plan={"contract": {"idempotency_replays_errors": True}}, TAXI_REPLAYS_ERRORS="yes")
+    assert here.book(scheduled()).output["status"] == status
+    assert here.events(user_facing=True) == told
+    assert here.rows("SELECT MAX(generation) AS last FROM ride_attempts") == [{"last": generation}]
+    assert here.sim.calls("createRide") == creates
+    assert sum(ride["live"] for ride in here.sim.rides()) == int(status == "CONFIRMED")
+    assert here.violations() == []
+
+
 @pytest.mark.parametrize("hour", range(0, 24, 5))
 def test_the_example_works_at_any_hour_of_any_day(hour: int, world: Any) -> None:
     here = world()
