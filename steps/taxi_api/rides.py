@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from engine import StepContext, StepError
@@ -18,6 +19,7 @@ from steps.taxi_api.operations import Taxi
 PENDING = "PENDING"
 TAKES_PLACE = frozenset({"CONFIRMED", "DRIVER_ASSIGNED", "DRIVER_EN_ROUTE", "DRIVER_ARRIVED", "PASSENGER_ON_BOARD"})
 TOOK_PLACE = frozenset({"COMPLETED", "NO_SHOW"})
+CANNOT_BE_CANCELLED = TOOK_PLACE | {"PASSENGER_ON_BOARD"}
 NOBODY_CAME = "NO_VEHICLES"
 FELL_THROUGH = frozenset({NOBODY_CAME, "FAILED", "CANCELLED_BY_CLIENT", "CANCELLED_BY_DRIVER", "CANCELLED_BY_SUPPLIER"})
 
@@ -106,7 +108,8 @@ def _told(booking: Booking, ctx: StepContext) -> list[dict[str, Any]]:
 
 
 def adopt(rides: list[dict[str, Any]], booking: Booking, ctx: StepContext) -> dict[str, Any]:
-    """The ride that counts among all of a reference (newest first, at least one): the oldest that is still good.
+    """The ride that counts among all of a reference (newest first, at least one): one with the passenger on board, or
+    that is over, else the oldest that is still good.
 
     A second live ride is the supplier's mistake: it is cancelled, and people are told. Raises Taxi.NoVehicles or
     Taxi.RideFailed when none is left, Taxi.StillUnknown while a second one cannot be cancelled.
@@ -117,16 +120,16 @@ def adopt(rides: list[dict[str, Any]], booking: Booking, ctx: StepContext) -> di
         raise StepError(
             "Taxi.NoVehicles" if status == NOBODY_CAME else "Taxi.RideFailed", f"the ride ended as {status}"
         )
-    *others, oldest = good
-    if others:
-        _cancel_duplicates(others, booking, ctx)
+    chosen = next((ride for ride in reversed(good) if ride["status"] in CANNOT_BE_CANCELLED), good[-1])
+    if len(good) > 1:
+        _cancel_duplicates([ride for ride in good if ride is not chosen], booking, ctx)
     # A status word that is not in the contract is no decision: look again.
-    known = oldest["status"] in TAKES_PLACE | TOOK_PLACE
+    known = chosen["status"] in TAKES_PLACE | TOOK_PLACE
     return {
-        "ride_ref": oldest["ride_id"],
-        "status": oldest["status"] if known else PENDING,
-        "sequence": oldest["sequence"],
-        "price": oldest.get("price"),
+        "ride_ref": chosen["ride_id"],
+        "status": chosen["status"] if known else PENDING,
+        "sequence": chosen["sequence"],
+        "price": chosen.get("price"),
     }
 
 
@@ -199,13 +202,26 @@ def cancel_reference(booking: Booking, reference: str, reason: str, ctx: StepCon
     cancelled, and Taxi.StillUnknown is raised until absence is proven.
     """
     if flag(ctx.settings, "TAXI_TOMBSTONES", True):
-        return len(Taxi(ctx).cancel_reference(reference))
+        try:
+            return len(Taxi(ctx).cancel_reference(reference))
+        except StepError as problem:
+            if problem.error == "Taxi.TooLate":
+                _cancel_what_can_be(reference, reason, ctx)
+            raise
     live = [ride for ride in look_up(booking, ctx) if ride["status"] not in FELL_THROUGH]
     for ride in live:
         cancel_ride(ride["ride_id"], reason, ctx)
     if not live and not proven_absent(booking, ctx):
         raise StepError("Taxi.StillUnknown", "no ride is seen, but one may still come")
     return len(live)
+
+
+def _cancel_what_can_be(reference: str, reason: str, ctx: StepContext) -> None:
+    """One ride of the reference takes place already: others beside it must not."""
+    with suppress(StepError):  # the first refusal says what there is to say, and brings us here again
+        for ride in Taxi(ctx).find_reference(reference):
+            if ride["status"] not in FELL_THROUGH | CANNOT_BE_CANCELLED:
+                cancel_ride(ride["ride_id"], reason, ctx)
 
 
 def left_behind(booking: Booking, ctx: StepContext) -> tuple[list[str], list[str]]:

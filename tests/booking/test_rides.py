@@ -62,6 +62,7 @@ def adopted(found: list[dict[str, Any]], desk: Desk) -> dict[str, Any]:
         (["FAILED", "CONFIRMED"], "CONFIRMED"),
         (["NO_VEHICLES"], "Taxi.NoVehicles"),
         (["CANCELLED_BY_SUPPLIER"], "Taxi.RideFailed"),
+        (["COMPLETED", "FAILED"], "COMPLETED"),
         (["FAILED", "NO_VEHICLES"], "Taxi.RideFailed"),  # newest first: the last word is the newest one's
     ],
 )
