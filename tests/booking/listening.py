@@ -32,7 +32,7 @@ class Visit:
         pass
 
     @contextmanager
-    def transaction(self) -> Iterator[Any]:
+    def transaction(self, *, reading: bool = False) -> Iterator[Any]:
         """With a store of its own: the engine's belongs to another thread."""
         with closing(open_store(self._world.url)) as store, store.transaction() as db:
             yield db
