@@ -260,6 +260,7 @@ class Soak:
             "unsettled": self._unsettled(),
             "executions running": self._one(
                 "executions WHERE status = 'RUNNING' AND flow NOT IN ('track', 'sweep', 'webhook')"
+                " AND state NOT IN ('CancelRide', 'NeedPeople', 'SlowCancel')"  # unsettled, or for people to decide
             ),
             "events unpublished": self._one("outbox WHERE published_at IS NULL"),
             "rides that nobody has looked at": self._one(unseen),
