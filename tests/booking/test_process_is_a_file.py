@@ -135,7 +135,7 @@ def test_a_process_killed_while_booking_is_resumed_and_finds_its_ride(folder: Pa
     command = [*ENGINE, "run", "flows/booking.yaml", "--input", "wish.json", "--name", "killed"]
     process = subprocess.Popen(command, cwd=folder, env=environment(folder, sim), stderr=subprocess.DEVNULL)
     try:
-        for _ in range(1000):
+        for _ in range(6000):
             if sim.calls("createRide"):
                 break
             threading.Event().wait(0.01)
