@@ -6,6 +6,7 @@ import base64
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,8 +39,13 @@ def under_waitress(service: Front) -> Iterator[str]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.effective_port}"
-    server.close()
-    thread.join(5)
+    until = time.monotonic() + 2
+    while server.active_channels and time.monotonic() < until:
+        time.sleep(0.01)
+    if not server.active_channels:  # else an event stream has not noticed yet that nobody listens: it ends by itself
+        server.task_dispatcher.shutdown(timeout=30)
+        server.trigger.pull_trigger(server.close)  # in the thread that listens: it must not find a closed socket there
+        thread.join(30)
 
 
 @pytest.fixture(params=[under_uvicorn, under_waitress], ids=["uvicorn", "waitress"])
