@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.databases import database
-from bench.programs.protocol import ROOT, Loop, loop
+from bench.programs.protocol import ROOT, Loop, loop, side_by_side
 from bench.settings import Settings
 from bench.table import Figure
 
@@ -126,15 +126,10 @@ def book(
                     others[f"{response.status} {answer.get('code', answer.get('status'))}"] += 1
         connection.close()
 
-    threads = [threading.Thread(target=work) for _ in range(clients)]
-    start = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    took = side_by_side(work, clients)
     if not times:
         raise RuntimeError(f"nothing was booked: {dict(others)}")
-    return Booked(loop(times, time.perf_counter() - start), others, len(times))
+    return Booked(loop(times, took), others, len(times))
 
 
 def _member(name: str) -> dict[str, Any]:

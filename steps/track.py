@@ -38,7 +38,7 @@ OVERDUE_S = 6 * 3600
 )
 def look(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """Look at the ride once and take the booking where it is; `again_s` is null when nothing is left to follow."""
-    with repository(ctx) as repo:
+    with repository(ctx, reading=True) as repo:
         booking = repo.load(payload["booking_id"])
     if booking.terminal_at is None and booking.status not in following.OURS and booking.ride_ref is not None:
         booking = _apply(booking.booking_id, _read(booking, ctx), ctx)
@@ -53,7 +53,7 @@ def _read(booking: Booking, ctx: StepContext) -> dict[str, Any] | None:
 
     The first look is by our reference: it shows a second ride, which the answer to the create kept to itself.
     """
-    with repository(ctx) as repo:
+    with repository(ctx, reading=True) as repo:
         first = statements("looks.sql")["looks"].row(repo.db, booking_id=booking.booking_id) is None
     if first:
         found = Taxi(ctx).find(booking)

@@ -80,7 +80,7 @@ def verify(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     except signatures.BadSignature as problem:
         ctx.log("a message is refused", warning=True, provider=provider, reason=str(problem))
         raise StepError("Webhook.Unauthorized", "the signature is not good") from None
-    with repository(ctx) as repo:
+    with repository(ctx, reading=True) as repo:
         _refuse_a_flood(repo)  # at the door, where the sender hears of it and comes again
     return {"provider": provider, "webhook_id": name}
 

@@ -99,13 +99,18 @@ def threads_loop(run: Callable[[], None], in_flight: int, seconds: float) -> Loo
             run()
             times.append(time.perf_counter() - start)
 
-    threads = [threading.Thread(target=work) for _ in range(in_flight)]
+    return loop(times, side_by_side(work, in_flight))
+
+
+def side_by_side(work: Callable[[], None], count: int) -> float:
+    """Do it in that many threads at once; answers the seconds until the last has ended."""
+    threads = [threading.Thread(target=work) for _ in range(count)]
     start = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return loop(times, time.perf_counter() - start)
+    return time.perf_counter() - start
 
 
 def loop(times: list[float], seconds: float) -> Loop:

@@ -1,8 +1,8 @@
 """Executions, frames and decisions as rows, the same for every database.
 
 The root frame is a column of its execution, since most executions have no other; further frames have rows of their own,
-so that a wide Map never rewrites its siblings. Of a frame, only what differs from a fresh one is written. A payload
-that is handed on as it is stands in a row once.
+so that a wide Map never rewrites its siblings. Of a frame, what is mostly as in a fresh one is left out when
+it is. A payload that is handed on as it is stands in a row once.
 
 JSON is written in UTF-8, and in ASCII where there is half a surrogate pair: a text that is good JSON and that no
 database takes raw. (A NUL is escaped either way.) It is read by the standard library, which keeps large integers exact.

@@ -94,7 +94,7 @@ def look_up(booking: Booking, ctx: StepContext, *, again: bool = False) -> list[
 
 def _told(booking: Booking, ctx: StepContext) -> list[dict[str, Any]]:
     """The ride of our reference that the taxi company's messages name, as it is now."""
-    with repository(ctx) as repo:
+    with repository(ctx, reading=True) as repo:
         named = {"provider": PROVIDER, "client_reference": booking.client_reference}
         told = statements("messages.sql")["told_ride"].row(repo.db, **named)
     if told is None:

@@ -27,6 +27,7 @@ from engine.core.events import (
 )
 from engine.core.execution import RUNNING, Execution
 from engine.machine import StateMachine
+from engine.states.task import Task
 from engine.values import JSON, dump
 
 START = 1_767_225_600.0
@@ -55,6 +56,19 @@ class Script:
         return entry["result"]
 
 
+def scripted(machine: StateMachine, script: Script) -> dict[str, Callable[[JSON, Any], JSON]]:
+    """The steps of a flow: all one function, which answers as the script says."""
+
+    def work(payload: JSON, ctx: Any) -> JSON:
+        try:
+            return script.answer(ctx.state, payload)
+        except TaskTimeout:
+            ctx.sleep(ctx.remaining(1e9))
+            raise
+
+    return {state.resource.name: work for state in machine.walk() if isinstance(state, Task)}
+
+
 def in_memory(machine: StateMachine, data: JSON, answers: Answers | None, name: str) -> Outcome:
     """The public `simulate`."""
     script = Script(answers)
@@ -65,17 +79,8 @@ def on_store(url: str) -> Callable[[StateMachine, JSON, Answers | None, str], Ou
     """A durable engine on that store, with virtual time; the flow's steps are all one function."""
 
     def run(machine: StateMachine, data: JSON, answers: Answers | None, name: str) -> Outcome:
-        script = Script(answers)
-
-        def work(payload: JSON, ctx: Any) -> JSON:
-            try:
-                return script.answer(ctx.state, payload)
-            except TaskTimeout:
-                ctx.sleep(ctx.remaining(1e9))
-                raise
-
-        names = {state.resource.name for state in machine.walk() if state.TYPE == "Task"}
-        with Engine(url, steps={found: work for found in names}, clock=VirtualClock(START)) as engine:
+        steps = scripted(machine, Script(answers))
+        with Engine(url, steps=steps, clock=VirtualClock(START)) as engine:
             outcome = engine.run(machine, data, name=name)
             assert outcome.history == engine.history(name)
             return outcome

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from engine import Engine, StepError, TaskTimeout, VirtualClock, load_flow, simulate
+from engine import Engine, StepError, VirtualClock, load_flow, simulate
 from engine.runtime.worker import Worker
 from engine.values import JSON, equal
-from tests.core.drivers import START, Script
+from tests.core.drivers import START, Script, scripted
 from tests.stores.conftest import url
 
 __all__ = ["url"]
@@ -73,18 +73,9 @@ def children(engine: Engine, name: str = "p") -> list[str]:
 @pytest.mark.parametrize("way", [by_worker, inline])
 @pytest.mark.parametrize("case", CASES)
 def test_case(case: dict[str, Any], way: Callable[..., None], url: str) -> None:
-    script, expect = Script(case.get("tasks")), case["expect"]
-
-    def work(payload: JSON, ctx: Any) -> JSON:
-        try:
-            return script.answer(ctx.state, payload)
-        except TaskTimeout:
-            ctx.sleep(ctx.remaining(1e9))
-            raise
-
+    expect = case["expect"]
     machine = load_flow(case["flow"])
-    names = {state.resource.name for state in machine.walk() if state.TYPE == "Task"}
-    with opened(url, **dict.fromkeys(names, work)) as engine:
+    with opened(url, **scripted(machine, Script(case.get("tasks")))) as engine:
         engine.start(machine, case.get("input", {}), name="p")
         way(engine, "p")
         found, history = engine.describe("p"), engine.history("p")

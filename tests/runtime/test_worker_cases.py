@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from engine import Engine, TaskTimeout, VirtualClock, load_flow
+from engine import Engine, VirtualClock, load_flow
 from engine.runtime.worker import Worker
-from engine.values import JSON, equal
-from tests.core.drivers import START, Script
+from engine.values import equal
+from tests.core.drivers import START, Script, scripted
 
 FOLDER = Path(__file__).resolve().parents[1] / "cases"
 CASES = [
@@ -25,17 +25,8 @@ CASES = [
 @pytest.mark.parametrize("case", CASES)
 def test_case(case: dict[str, Any]) -> None:
     machine = load_flow(case["flow"])
-    script = Script(case.get("tasks"))
-
-    def work(payload: JSON, ctx: Any) -> JSON:
-        try:
-            return script.answer(ctx.state, payload)
-        except TaskTimeout:
-            ctx.sleep(ctx.remaining(1e9))
-            raise
-
-    names = {state.resource.name for state in machine.walk() if state.TYPE == "Task"}
-    with Engine("memory:", steps={found: work for found in names}, clock=VirtualClock(START)) as engine:
+    steps = scripted(machine, Script(case.get("tasks")))
+    with Engine("memory:", steps=steps, clock=VirtualClock(START)) as engine:
         engine.start(machine, case.get("input", {}), name="case")
         Worker(engine).run_until_idle()
         described, history = engine.describe("case"), engine.history("case")
