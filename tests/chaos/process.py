@@ -67,21 +67,36 @@ States:
           Resource: step:charge
           Arguments: {what: "{% states.input %}", number: "{% number %}"}
           End: true
+    Next: Spread
+  Spread:
+    Type: Map
+    Items: [a, b, c, d]
+    ItemSelector: {what: "{% states.context.Map.Item.Value %}", number: "{% number %}"}
+    MaxConcurrency: 3
+    ItemProcessor:
+      ProcessorConfig: {Mode: DISTRIBUTED, ExecutionType: STANDARD}
+      StartAt: Ride
+      States:
+        Ride: {Type: Task, Resource: "step:charge", Arguments: "{% states.input %}", Next: Note}
+        Note: {Type: Task, Resource: "step:record", Arguments: {kind: spread}, Output: "{% states.input %}", End: true}
+    Assign: {spread: "{% states.result[*].receipt %}"}
     Next: Once
   Once:
     Type: Task
     Resource: step:once
     Arguments: {}
-    Output: {receipt: "{% receipt %}", answer: "{% answer %}", number: "{% number %}"}
+    Output: &outcome {receipt: "{% receipt %}", answer: "{% answer %}", number: "{% number %}", spread: "{% spread %}"}
     Catch:
       - ErrorEquals: [Step.InDoubt]
-        Output: {receipt: "{% receipt %}", answer: "{% answer %}", number: "{% number %}"}
+        Output: *outcome
         Next: End
     Next: End
   End: {Type: Succeed}
 """
-KEYED, ROWS = 5, 2
-"""Effects of one execution: calls under keys of their own, and rows in the engine's database."""
+CHILDREN = 4
+"""How many executions a distributed Map starts for each."""
+KEYED, ROWS = 5 + CHILDREN, 2 + CHILDREN
+"""Effects of one execution and its children: calls under keys of their own, and rows in the engine's database."""
 LONG = 6.0
 """Longer than a worker holds an execution in memory for."""
 

@@ -17,7 +17,7 @@ from typing import Any
 from engine import Engine, VirtualClock
 from engine.errors import StoreUnavailable, TaskTimedOut
 from engine.runtime.worker import Worker
-from tests.chaos.process import FLOW, KEYED, ROWS, answer, given, steps
+from tests.chaos.process import CHILDREN, FLOW, KEYED, ROWS, answer, given, steps
 
 PROGRAM = Path(__file__).with_name("process.py")
 LEASE = 1.0
@@ -177,6 +177,7 @@ class Trial:
             for name in self.names:
                 history = engine.history(name)
                 assert [event["id"] for event in history] == list(range(1, len(history) + 1)), f"history of {name}"
+            children = _children(engine, self.names)
             with engine.host.transaction() as db:
                 outbox = Counter(map(tuple, db.execute("SELECT execution, kind FROM chaos_outbox").fetchall()))
                 signals = db.execute("SELECT count(*) FROM signals").fetchone()[0]
@@ -191,6 +192,7 @@ class Trial:
         assert not once or max(once.values()) == 1, f"a step that must not run twice did: {once.most_common(3)}"
         return {
             "executions": len(self.names),
+            "children of map runs": children,
             "effects by key": len(keys),
             "repeated under the same key": sum(keys.values()) - len(keys),
             "steps in doubt": len(self.names) - len(once),
@@ -220,6 +222,24 @@ def undisturbed(executions: int) -> dict[str, tuple[str, Any]]:
     outcomes = {one["name"]: (one["status"], one["output"]) for one in found}
     assert {status for status, _ in outcomes.values()} == {"SUCCEEDED"}, outcomes
     return outcomes
+
+
+def _children(engine: Engine, names: list[str]) -> int:
+    """How many executions the map runs have started. Raises AssertionError when one is lost, or counted wrongly."""
+    count = 0
+    for name in names:
+        children = engine.list(map_of=name, limit=1000)
+        assert [child.status for child in children] == ["SUCCEEDED"] * CHILDREN, f"children of {name}: {children}"
+        for child in children:
+            history = engine.history(child.name)
+            assert [event["id"] for event in history] == list(range(1, len(history) + 1)), f"history of {child.name}"
+        (run,) = engine.describe(name)["map_runs"]
+        counts = {what: run[what] for what in ("succeeded", "failed", "aborted", "running", "pending")}
+        assert counts == {"succeeded": CHILDREN, "failed": 0, "aborted": 0, "running": 0, "pending": 0}, (
+            f"{name}: {run}"
+        )
+        count += len(children)
+    return count
 
 
 def _difference(found: dict[str, Any], expected: dict[str, Any]) -> str:
