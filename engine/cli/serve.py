@@ -166,7 +166,7 @@ class _Service:
         from engine.service.http.asgi import AsgiApp
         from engine.service.http.service import HttpService
         from engine.service.http.serving import Jobs, Server, run_worker
-        from engine.telemetry.otel import trace_to_collector
+        from engine.telemetry.collector import trace_to_collector
         from engine.telemetry.prometheus import prometheus
 
         stopped = _stop_signals()

@@ -12,7 +12,7 @@ from engine.cli.options import common_options, load_steps, steps_option, store_o
 from engine.cli.output import Output
 from engine.runtime.engine import Engine
 from engine.runtime.worker import DRAIN_SECONDS, LEASE_SECONDS, Worker, prepare_process
-from engine.telemetry.otel import trace_to_collector
+from engine.telemetry.collector import trace_to_collector
 from engine.telemetry.prometheus import serve
 
 

@@ -26,6 +26,7 @@ class Declined(Exception):
 
     def __init__(self, event: TaskFailed) -> None:
         super().__init__(event.error)
+        self.error = event.error
         self.event = event
 
 
@@ -74,7 +75,7 @@ def _told(step: Step, context: CallContext) -> Iterator[None]:
         ):
             yield
     except Declined as failure:
-        outcome = failure.event.error or "failed"
+        outcome = failure.error or "failed"
         raise
     except EngineError:
         outcome = "engine"

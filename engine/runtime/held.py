@@ -20,14 +20,14 @@ from engine.core.events import (
     StartTimer,
     TimerFired,
 )
-from engine.core.execution import RUNNING, TASK, Execution
+from engine.core.execution import RUNNING, SUCCEEDED, TASK, Execution
 from engine.errors import LeaseLost
 from engine.machine import StateMachine
 from engine.runtime.context import logger
 from engine.runtime.pausing import Happening, PauseAsked, parked
 from engine.runtime.simulate import Outcome
 from engine.stores import KEEP, Change
-from engine.telemetry import telemetry
+from engine.telemetry import Past, telemetry
 
 PARK_SECONDS: Final = 5.0
 """An execution that has to wait for longer is given back: it costs a row and no memory."""
@@ -146,7 +146,7 @@ class Held:
 
     def finish(self) -> None:
         """It is over, durably: tell so, and whoever follows it."""
-        telemetry.count("engine_executions", flow=self.execution.machine_id, status=self.execution.status)
+        tell_end(self.execution)
         if self.follower is not None:
             events = self.history or []
             self.follower.set_result(Outcome(self.execution, lambda: events))
@@ -231,6 +231,17 @@ class Alarms:
     def clear(self) -> None:
         """Forget all."""
         self._heap.clear()
+
+
+def tell_end(execution: Execution) -> None:
+    """It is over, durably."""
+    if telemetry.active:
+        flow = execution.machine_id
+        telemetry.count("engine_executions", flow=flow, status=execution.status)
+        ended = execution.started if execution.stopped is None else execution.stopped
+        error = None if execution.status == SUCCEEDED else execution.error or execution.status
+        past = Past(f"flow {flow}", execution.started, ended, execution.name, whole=True, error=error)
+        telemetry.lasted(past, status=execution.status)
 
 
 def tell_lag(execution: Execution, now: float) -> None:

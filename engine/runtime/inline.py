@@ -29,13 +29,13 @@ from engine.errors import EngineError, LeaseLost, UnknownStep, UnsupportedResour
 from engine.machine import StateMachine
 from engine.runtime.calls import Declined, invoke
 from engine.runtime.context import CallContext, EngineHost
+from engine.runtime.held import tell_end
 from engine.runtime.kinship import child_of, write
 from engine.runtime.machines import opening
 from engine.runtime.pausing import Happening, PauseAsked, held_back, parked
 from engine.step import Step
 from engine.stores import KEEP, Change, Stored
 from engine.tasks import Resources
-from engine.telemetry import telemetry
 
 Inbox: TypeAlias = "queue.SimpleQueue[Any]"
 Observer = Callable[[list[HistoryEvent]], None]
@@ -121,7 +121,7 @@ class InlineRun:
         self.execution = decision.apply()
         self.history += decision.history
         if self.execution.status != RUNNING:
-            telemetry.count("engine_executions", flow=self.execution.machine_id, status=self.execution.status)
+            tell_end(self.execution)
         self.children += [child for frame in decision.frames.values() if frame and (child := child_of(frame))]
         if self.observer is not None and decision.history:
             self.observer(decision.history)

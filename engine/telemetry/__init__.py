@@ -6,7 +6,8 @@
     with telemetry.span("taxi createRide", execution=ctx.execution):
         ...
 
-Names and labels are never personal data, and labels have few values: each combination is a series of its own. Listeners
+What is only understood when it is over, such as a whole execution, is told then (`lasted`). Names and labels are never
+personal data, and labels have few values: each combination is a series of its own. Listeners
 are `engine.telemetry.prometheus` and `engine.telemetry.otel`. State that lies in the database (how much waits, for how
 long) is not counted but read, when somebody asks: functions declared with `on_scrape` answer `Sample`s.
 """
@@ -31,6 +32,22 @@ class Sample(NamedTuple):
     labels: Labels = MappingProxyType({})
 
 
+class Past(NamedTuple):
+    """Something that has been: from `began` to `ended` (seconds since 1970), within that execution, or on its own.
+
+    `whole`: it is all of the execution, so that everything else of it lies within. `error`: the name of what it failed
+    with. `caller`: W3C's header `traceparent` of whoever asked for it.
+    """
+
+    name: str
+    began: float
+    ended: float
+    execution: str | None = None
+    whole: bool = False
+    error: str | None = None
+    caller: str | None = None
+
+
 class Listener(Protocol):
     """Takes what is told, from any thread, and returns quickly. What it raises reaches whoever told it."""
 
@@ -42,6 +59,9 @@ class Listener(Protocol):
 
     def span(self, name: str, execution: str | None, labels: Labels) -> AbstractContextManager[None]:
         """Something that lasts as long as the block; what is raised inside marks it as failed."""
+
+    def lasted(self, past: Past, labels: Labels) -> None:
+        """Something is over."""
 
 
 class Telemetry:
@@ -80,6 +100,11 @@ class Telemetry:
             for listener in self._listeners:
                 open_spans.enter_context(listener.span(name, execution, labels))
             yield
+
+    def lasted(self, past: Past, /, **labels: str) -> None:
+        """Something is over."""
+        for listener in self._listeners:
+            listener.lasted(past, labels)
 
 
 telemetry: Final = Telemetry()

@@ -8,7 +8,7 @@ from functools import cache
 from threading import Lock
 from typing import Any, Final
 
-from engine.telemetry import Labels, Sample, telemetry
+from engine.telemetry import Labels, Past, Sample, telemetry
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -45,6 +45,9 @@ class Prometheus:
     def span(self, name: str, execution: str | None, labels: Labels) -> AbstractContextManager[None]:
         """See Listener. Spans are no metrics."""
         return nullcontext()
+
+    def lasted(self, past: Past, labels: Labels) -> None:
+        """See Listener. Spans are no metrics."""
 
     def render(self, samples: Iterable[Sample] = ()) -> bytes:
         """The text of `/metrics`: what was counted here, and what was read."""

@@ -17,8 +17,9 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from engine import JsonSchema, StepError
+from engine import JsonSchema, StepError, telemetry
 from steps.bookings.settings import number
 from steps.taxi_api.errors import of_answer, of_exception
 
@@ -47,7 +48,8 @@ class Call:
 
     def __str__(self) -> str:
         # The path without what it names: references are no secret, but a log line is shorter without them.
-        return f"{self.method} {'/'.join(part for part in self.path.split('/') if not any(map(str.isdigit, part)))}"
+        parts = urlsplit(self.path).path.split("/")
+        return f"{self.method} {'/'.join(part for part in parts if not any(map(str.isdigit, part)))}"
 
 
 class TaxiClient:
@@ -108,6 +110,12 @@ class TaxiClient:
 
     def _send(
         self, call: Call, headers: Mapping[str, str], form: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, float | None]:
+        with telemetry.span(f"taxi {call}"):
+            return self._exchange(call, headers, form)
+
+    def _exchange(
+        self, call: Call, headers: Mapping[str, str], form: Mapping[str, str] | None
     ) -> tuple[int, bytes, float | None]:
         import httpx
 

@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from engine import Engine, Sample, StepError, StepRegistry, on_scrape, step, telemetry, traceparent
 from engine.runtime.worker import Worker
 from engine.telemetry import trace_ids
-from engine.telemetry.otel import OpenTelemetry, trace_to_collector
+from engine.telemetry.collector import trace_to_collector
 from engine.telemetry.prometheus import Prometheus, prometheus, serve
 
 FLOW = {
@@ -118,28 +116,32 @@ def test_metrics_are_served_on_this_machine() -> None:
 # -- traces --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    listener = OpenTelemetry(provider.get_tracer("test"))
-    telemetry.listen(listener)
-    yield exporter
-    telemetry.leave(listener)
-
-
 @pytest.mark.parametrize("how", ["inline", "worker"])
 def test_all_spans_of_an_execution_are_one_trace(how: str, spans: InMemorySpanExporter) -> None:
     run(how, "one").close()
     run(how, "two").close()
     trace, root = trace_ids("one")
     found = {span.name: span for span in spans.get_finished_spans() if span.context.trace_id == trace}
-    assert set(found) == {"step good", "step bad", "call elsewhere"}
+    assert set(found) == {"flow flow", "step good", "step bad", "call elsewhere"}
+    assert found["flow flow"].parent is None
+    assert found["flow flow"].context.span_id == root
+    assert found["flow flow"].start_time <= found["step good"].start_time
+    assert found["flow flow"].end_time >= found["step bad"].end_time - 1_000_000  # the history has milliseconds
     assert found["step good"].parent.span_id == root
     assert found["call elsewhere"].parent.span_id == found["step good"].context.span_id
     assert dict(found["step good"].attributes) == {"execution": "one", "state": "Good", "attempt": "1"}
-    assert not found["step bad"].status.is_ok
+    assert found["step bad"].status.description == "Sad"
+    assert dict(found["flow flow"].attributes) == {"execution": "one", "status": "SUCCEEDED"}
     assert "Rivera" not in "".join(span.to_json() for span in spans.get_finished_spans())
+
+
+def test_an_execution_that_failed_says_with_what(spans: InMemorySpanExporter) -> None:
+    flow = {"StartAt": "No", "States": {"No": {"Type": "Fail", "Error": "Sad", "Cause": "Ana Rivera"}}}
+    with Engine("memory:", steps=registry()) as engine:
+        engine.run(flow, {}, name="sad")
+    (whole,) = spans.get_finished_spans()
+    assert (whole.status.description, whole.attributes["status"]) == ("Sad", "FAILED")
+    assert "Rivera" not in whole.to_json()
 
 
 def test_the_trace_of_an_execution_is_known_everywhere(spans: InMemorySpanExporter) -> None:

@@ -70,7 +70,9 @@ class Keys:
         self._lock = int(settings.get("lock_s", LOCK_SECONDS))
         self._keep = int(settings.get("keep_s", KEEP_SECONDS))
 
-    def claim(self, of: Mapping[str, JSON], fingerprint: str, subject: str, now: int) -> dict[str, Any]:
+    def claim(
+        self, of: Mapping[str, JSON], fingerprint: str, subject: str, now: int, request_id: str
+    ) -> dict[str, Any]:
         """What there is of the key. Raises Refused when it belongs to another request or one that is running."""
         asked = {
             **of,
@@ -80,24 +82,23 @@ class Keys:
             "lock_s": self._lock,
             "keep_s": self._keep,
         }
-        found: dict[str, Any] = self._steps.call(self._names["claim"], asked)
+        found: dict[str, Any] = self._steps.call(self._names["claim"], asked, execution=request_id)
         if found["state"] == "REUSED":
             raise Refused("idempotency_key_reused")
         if found["state"] == "RUNNING":
             raise Refused("request_in_progress")
         return found
 
-    def finish(self, of: Mapping[str, JSON], subject: str, response: Response, fate: Fate) -> None:
+    def finish(self, of: Mapping[str, JSON], subject: str, response: Response, fate: Fate, request_id: str) -> None:
         """Keep the answer, or free the key. Trouble here changes no answer: the key stays locked for a while, and the
         next request with it finds the same execution."""
         try:
             if fate is Fate.FREE:
-                self._steps.call(self._names["release"], dict(of))
+                self._steps.call(self._names["release"], dict(of), execution=request_id)
             else:
                 body = _pack(response) if fate is Fate.KEPT else None
-                self._steps.call(
-                    self._names["finish"], {**of, "subject": subject, "status": response.status, "body": body}
-                )
+                answer = {**of, "subject": subject, "status": response.status, "body": body}
+                self._steps.call(self._names["finish"], answer, execution=request_id)
         except (StepError, EngineError) as problem:
             logger.warning("the answer of a request could not be kept: %s", type(problem).__name__)
 

@@ -32,7 +32,7 @@ from engine.service.http.streams import Failed, Streams
 from engine.service.http.templates import Template, View
 from engine.step import StepError
 from engine.stores import open_store
-from engine.telemetry import telemetry
+from engine.telemetry import Past, telemetry, traceparent
 from engine.values import JSON
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,128}")
@@ -43,7 +43,19 @@ EVERYWHERE: Final = {"X-Content-Type-Options": "nosniff"}
 class Ask:
     """One request on its way: what was read of it so far."""
 
-    __slots__ = ("body", "caller", "id", "identity", "key", "operation", "parameters", "path", "request", "verified")
+    __slots__ = (
+        "body",
+        "caller",
+        "execution",
+        "id",
+        "identity",
+        "key",
+        "operation",
+        "parameters",
+        "path",
+        "request",
+        "verified",
+    )
 
     def __init__(self, request: Request, request_id: str) -> None:
         self.request = request
@@ -56,6 +68,7 @@ class Ask:
         self.verified: JSON = None
         self.key: str | None = None
         self.identity: Identity | None = None
+        self.execution: str | None = None
 
     def variables(self, **more: JSON) -> dict[str, JSON]:
         """What expressions of the document see."""
@@ -136,9 +149,21 @@ class HttpService:
         response.headers |= {**EVERYWHERE, "X-Request-Id": ask.id}
         if request.method == "HEAD":
             response.body = b""
-        name = ask.operation.id if hasattr(ask, "operation") else "unknown"
-        telemetry.time(METRIC, self.clock.now() - began, operation=name, status=str(response.status))
+        self._tell(ask, response, began)
         return response
+
+    def _tell(self, ask: Ask, response: Response, began: float) -> None:
+        if not telemetry.active:
+            return
+        ended, status = self.clock.now(), str(response.status)
+        name = ask.operation.id if hasattr(ask, "operation") else "unknown"
+        telemetry.time(METRIC, ended - began, operation=name, status=status)
+        error, caller = status if response.status >= 500 else None, ask.request.header("traceparent")
+        past = Past(f"request {name}", began, ended, ask.id, whole=True, error=error, caller=caller)
+        telemetry.lasted(past, status=status)
+        if ask.execution is not None:  # seen in the flow's trace too, from which one gets to the request's own
+            past = past._replace(execution=ask.execution, whole=False, caller=traceparent(ask.id))
+            telemetry.lasted(past, status=status)
 
     def _refuse(self, refused: Refused, ask: Ask) -> Response:
         return self.catalogue.response(refused, ask.request, ask.id)
@@ -180,7 +205,7 @@ class HttpService:
         except Unreadable as problem:
             raise Refused("validation_failed", str(problem)) from None
         if operation.normalise is not None:
-            ask.body = self._step(operation.normalise, {"body": ask.body, "caller": ask.caller.id})
+            ask.body = self._step(operation.normalise, {"body": ask.body, "caller": ask.caller.id}, ask.id)
         operation.bodies.check(media, ask.body)
 
     def _verified(self, ask: Ask, step: str, body: bytes) -> JSON:
@@ -188,11 +213,11 @@ class HttpService:
         text = body.decode("utf-8", "surrogateescape")
         if not text.isprintable() and any("\udc80" <= one <= "\udcff" for one in text):
             raise Refused("validation_failed", "the body is not UTF-8")
-        return self._step(step, {**ask.parameters["path"], "headers": dict(ask.request.headers), "body": text})
+        return self._step(step, {**ask.parameters["path"], "headers": dict(ask.request.headers), "body": text}, ask.id)
 
-    def _step(self, name: str, arguments: JSON) -> JSON:
+    def _step(self, name: str, arguments: JSON, request_id: str) -> JSON:
         try:
-            return self.steps.call(name, arguments)
+            return self.steps.call(name, arguments, execution=request_id)
         except StepError as failure:
             nothing = Ending("FAILED", None, failure.error, failure.cause)
             flow = self._current_flow(name)
@@ -243,7 +268,7 @@ class HttpService:
         return f"{ask.operation.id}\x1f{ask.caller.id}"
 
     def _read(self, flow: Flow, variables: Mapping[str, JSON], request_id: str) -> Ending:
-        outcome = self.steps.run(flow.machine, self._evaluate(flow.input, variables), request_id.replace(":", "-"))
+        outcome = self.steps.run(flow.machine, self._evaluate(flow.input, variables), request_id)
         return Ending(outcome.status, outcome.output, outcome.error, outcome.cause)
 
     def _durable(self, ask: Ask, flow: Flow) -> Response:
@@ -255,7 +280,7 @@ class HttpService:
         if ask.key is not None and self.keys is not None:
             version = ask.parameters["header"].get("if_match")
             print_ = fingerprint(ask.operation.method, ask.request.path, version, ask.body)
-            found = self.keys.claim(ask.key_of(), print_, subject, now)
+            found = self.keys.claim(ask.key_of(), print_, subject, now, ask.id)
             if found["state"] == "DONE":
                 return kept(found) or self._replay(ask, flow, found)
             if found["state"] == "RESUMED":
@@ -263,13 +288,13 @@ class HttpService:
                 subject = self._subject(ask, flow)
         response, becomes = self._run(ask, flow, subject)
         if ask.key is not None and self.keys is not None:
-            self.keys.finish(ask.key_of(), subject, response, becomes)
+            self.keys.finish(ask.key_of(), subject, response, becomes, ask.id)
         return response
 
     def _run(self, ask: Ask, flow: Flow, subject: str) -> tuple[Response, Fate]:
         """The response, and what becomes of the key."""
         variables = ask.variables(subject=subject)
-        name = str(self._evaluate(flow.name, variables))
+        name = ask.execution = str(self._evaluate(flow.name, variables))
         given = self._evaluate(flow.input, variables)
         try:
             started = self.runner.start(flow.machine, given, name)
