@@ -146,10 +146,11 @@ class Fork:
     `source` is the prepared input. A Map gives `items`; `keyed` when they came from an object ({"Key", "Value"} each).
     The state then answers for each child: `child(index)` its machine, `child_input(source, index, item, scope)` its
     input.
-    `distributed`: the children are executions of their own, with a history of their own.
+    `distributed`: the children are executions of their own, with a history of their own. `single`: where the items are
+    batches, the fork as it would be without them.
     """
 
-    __slots__ = ("count", "distributed", "items", "keyed", "limit", "source")
+    __slots__ = ("count", "distributed", "items", "keyed", "limit", "single", "source")
 
     def __init__(
         self,
@@ -160,6 +161,7 @@ class Fork:
         *,
         keyed: bool = False,
         distributed: bool = False,
+        single: Fork | None = None,
     ) -> None:
         self.count = count
         self.limit = limit
@@ -167,6 +169,7 @@ class Fork:
         self.source = source
         self.keyed = keyed
         self.distributed = distributed
+        self.single = single
 
 
 Outcome = Done | Goto | Failed | Sleep | Call | Fork

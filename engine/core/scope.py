@@ -35,13 +35,15 @@ class StateScope:
     """The Scope of one state in one frame.
 
     `retries` says that the state is of a type that can retry, and so has a RetryCount in its context. `item` is the
-    item of a Map whose iteration is being prepared: index, value, and whether the value is {"Key", "Value"}.
+    item of a Map whose iteration is being prepared: index, value, and whether the value is {"Key", "Value"}; `origin`
+    is where it comes from, if that is to be shown and the Map has not begun.
     """
 
     # Class attributes instead of slots: most states are left before any of these is needed.
     result: JSON = UNSET
     error_output: JSON = UNSET
     item: tuple[int, JSON, bool] | None = None
+    origin: str | None = None
     _context: JSON = None
     _variables: Mapping[str, JSON] | None = None
     _random: random.Random | None = None
@@ -130,7 +132,16 @@ class StateScope:
         state = self.frames.find[around.state]
         if around.fork is not None and around.fork.apart and isinstance(state, Map):
             found["Source"] = state.origin(around.fork.source, StateScope(self.frames, around, state.retries))
+        elif self.origin is not None:
+            found["Source"] = self.origin
         return found
+
+    def with_item(self, index: int, value: JSON, keyed: bool, origin: str | None) -> StateScope:
+        """The same for one item of a Map that has not begun (`engine.states.map_.ItemScope`)."""
+        inner = StateScope(self.frames, self.frame, self.retries)
+        inner.item, inner.origin = (index, value, keyed), origin
+        inner._variables, inner._random = self.variables, self.random()
+        return inner
 
     def random(self) -> random.Random:
         """One generator for the whole state: what is drawn twice in it differs."""

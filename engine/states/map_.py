@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol, cast
 
 from engine.errors import ExecutionFailure
 from engine.machine import Fields, State, StateMachine, state_type
@@ -34,6 +34,13 @@ LABEL: Final = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]+")
 """A label becomes part of the names of map runs, which are ARNs (AWS)."""
 
 LIMIT: JSON = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\{%"}]}
+
+
+class ItemScope(Scope, Protocol):
+    """The scope of a running Map."""
+
+    def with_item(self, index: int, value: JSON, keyed: bool, origin: str | None) -> Scope:
+        """The same for one item; `keyed` when the value is {"Key", "Value"}. `origin`: Map.Item.Source, if any."""
 
 
 @state_type
@@ -157,10 +164,22 @@ class Map(State):
         limit = int(number("MaxConcurrency", self.limit, data, scope))
         if limit < 0:
             raise self._out_of_range("MaxConcurrency", "MaxConcurrency cannot be negative.")
-        if self.batcher is not None:
-            plain = [item["Value"] for item in items] if keyed else items
-            items, keyed = self.batcher.batches(plain, data, scope), False
-        return Fork(len(items), limit, items, data, keyed=keyed, distributed=self.distributed)
+        fork = Fork(len(items), limit, items, data, keyed=keyed, distributed=self.distributed)
+        return fork if self.batcher is None else self._batched(self.batcher, fork, scope)
+
+    def _batched(self, batcher: ItemBatcher, fork: Fork, scope: Scope) -> Fork:
+        """The same with batches of the items, which ItemSelector has been over before."""
+        batches = batcher.batches(self.selected(fork, scope), fork.source, scope)
+        return Fork(len(batches), fork.limit, batches, fork.source, distributed=fork.distributed, single=fork)
+
+    def selected(self, fork: Fork, scope: Scope) -> list[JSON]:
+        """The items of a fork without batches, after ItemSelector."""
+        items = fork.items or []
+        if self.selector is None:
+            return [item["Value"] for item in items] if fork.keyed else items
+        origin, around = self.origin(fork.source, scope), cast(ItemScope, scope)
+        scopes = (around.with_item(index, item, fork.keyed, origin) for index, item in enumerate(items))
+        return [self.selector.evaluate(fork.source, inner) for inner in scopes]
 
     def tolerance(self, count: int, data: JSON, scope: Scope) -> int:
         if self.reader is not None:
@@ -198,7 +217,7 @@ class Map(State):
         return self.processor
 
     def child_input(self, source: JSON, index: int, item: JSON, scope: Scope) -> JSON:
-        return item if self.selector is None else self.selector.evaluate(source, scope)
+        return item if self.selector is None or self.batcher is not None else self.selector.evaluate(source, scope)
 
 
 def _read_processor(fields: Fields) -> StateMachine | None:

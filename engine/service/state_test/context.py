@@ -108,9 +108,11 @@ class TrialScope:
         """Every test draws other numbers, as on AWS."""
         return self._random
 
-    def with_item(self, index: int, value: JSON, keyed: bool) -> TrialScope:
-        """The same for one item of a Map; `keyed` when the value is {"Key", "Value"}."""
+    def with_item(self, index: int, value: JSON, keyed: bool, origin: str | None) -> TrialScope:
+        """The same for one item of a Map (`engine.states.map_.ItemScope`)."""
         item = {"Index": index, **value} if keyed else {"Index": index, "Value": value}
+        if origin is not None:
+            item["Source"] = origin
         inner = TrialScope(self.input, {**self.context, "Map": {"Item": item}}, self.variables, 0.0)
         inner.now, inner._random = self.now, self._random
         return inner

@@ -52,14 +52,14 @@ def _fork(state: Map, request: Request, data: JSON, scope: TrialScope) -> Fork |
 
 
 def _tell_items(state: Map, request: Request, fork: Fork, scope: TrialScope, told: dict[str, JSON]) -> None:
-    items = fork.items or []
-    if state.batcher is not None:
-        told["afterItemBatcher"] = items
-        return
-    if request.by_path and state.reader is None:
-        told["afterItemsPath"] = items
+    """What is left of the items after each stage that the state has."""
+    single = fork.single or fork
+    if state.reader is None:
+        if request.by_path:
+            told["afterItemsPath"] = single.items
+    elif state.reader.pointer:
+        told["afterItemsPointer"] = single.items
     if state.selector is not None:
-        told["afterItemSelector"] = [
-            state.child_input(fork.source, index, item, scope.with_item(index, item, fork.keyed))
-            for index, item in enumerate(items)
-        ]
+        told["afterItemSelector"] = state.selected(single, scope)
+    if state.batcher is not None:
+        told["afterItemBatcher"] = fork.items
