@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote as quoted
 
-from engine import StepContext, StepError
+from engine import StepContext, StepError, traceparent
 from steps.bookings.booking import Booking
 from steps.bookings.identifiers import create_key
 from steps.bookings.moments import parse
 from steps.taxi_api.client import Call, TaxiClient
 from steps.taxi_api.health import CANCEL, CREATE, QUOTE, READ, health_of
+from steps.taxi_api.hedging import hedge_of
 
 QUOTE_S, CREATE_S, READ_S, CANCEL_S, TRACK_S = 4.0, 8.0, 3.0, 5.0, 2.0
 
@@ -28,7 +29,7 @@ class Taxi:
     def quotes(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """POST /quotes; no side effect."""
         body = quote_request(request)
-        found: list[dict[str, Any]] = self._call(QUOTE, "POST", "/quotes", "quotes", QUOTE_S, body=body)["quotes"]
+        found: list[dict[str, Any]] = self._ask(QUOTE, "POST", "/quotes", "quotes", QUOTE_S, body=body)["quotes"]
         return found
 
     def create(self, booking: Booking, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,12 +46,12 @@ class Taxi:
 
     def find_reference(self, reference: str) -> list[dict[str, Any]]:
         """GET /rides?client_reference=…, newest first; may lag a create."""
-        found = self._call(READ, "GET", "/rides", "rides", READ_S, query={"client_reference": reference})
+        found = self._ask(READ, "GET", "/rides", "rides", READ_S, query={"client_reference": reference})
         return [_own(reference, ride) for ride in found["rides"]]
 
     def get(self, ride_id: str) -> dict[str, Any]:
         """GET /rides/{ride_id}. Raises Taxi.NotFound."""
-        return self._call(READ, "GET", f"/rides/{quoted(ride_id, safe='')}", "ride", READ_S)
+        return self._ask(READ, "GET", f"/rides/{quoted(ride_id, safe='')}", "ride", READ_S)
 
     def amend(self, ride_id: str, changes: Mapping[str, Any], state_hash: str) -> dict[str, Any]:
         """PATCH /rides/{ride_id} if its state is still the one that was seen. Raises Taxi.StaleState, Taxi.TooLate."""
@@ -80,9 +81,28 @@ class Taxi:
         cancelled: list[str] = self._call(CANCEL, "PUT", path, "cancelled", CANCEL_S)["cancelled"]
         return cancelled
 
-    def _call(self, operation: str, method: str, path: str, reply: str, seconds: float, **parts: Any) -> dict[str, Any]:
+    def _ask(self, operation: str, method: str, path: str, reply: str, seconds: float, **parts: Any) -> dict[str, Any]:
+        """A call that changes nothing: asked once more when the answer takes long."""
+
+        def ask(second: bool) -> dict[str, Any]:
+            return self._call(operation, method, path, reply, seconds, again=self._again or second, **parts)
+
+        return hedge_of(self._client.base, f"{method} {reply}").first(ask)
+
+    def _call(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        reply: str,
+        seconds: float,
+        *,
+        again: bool | None = None,
+        **parts: Any,
+    ) -> dict[str, Any]:
         health = health_of(self._client.base)[operation]
-        health.enter(self._now(), again=self._again)
+        health.enter(self._now(), again=self._again if again is None else again)
+        parts["headers"] = {"traceparent": traceparent(self._ctx.execution), **parts.get("headers", {})}
         try:
             answer = self._client.call(Call(method, path, reply, self._ctx.remaining(seconds), **parts))
         except StepError as problem:

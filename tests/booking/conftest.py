@@ -11,6 +11,7 @@ import pytest
 
 from steps.simulator import Simulator
 from steps.taxi_api.health import health_of
+from steps.taxi_api.hedging import hedge_of
 from tests.booking.world import START, Desk, World
 from tests.stores.servers import postgres, schema
 
@@ -42,6 +43,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callabl
 def world(tmp_path: Path, database: Callable[[], str]) -> Iterator[Callable[..., World]]:
     """A factory: `world("F07", plan={…}, TAXI_TOMBSTONES="no")` gives a World with these faults, plan and settings."""
     made: list[World] = []
+    hedge_of.cache_clear()
     health_of.cache_clear()  # a port may be used a second time, by another taxi company
 
     def make(*faults: str, plan: Any = None, **settings: str) -> World:

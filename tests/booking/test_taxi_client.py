@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from engine import StepError
+from engine import StepError, traceparent
 from steps.simulator import Simulator
 from steps.taxi_api.client import MAX_BODY, Call, TaxiClient
+from steps.taxi_api.operations import Taxi
 from tests.booking.world import START
 
 CASES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("wire.yaml").read_text())
@@ -114,6 +116,19 @@ def test_a_good_answer_is_given_back(peer: Any) -> None:
     head = there.requests[0].lower()
     assert b"accept: application/json" in head
     assert b"x-request-id: req_" in head
+
+
+def test_the_taxi_company_is_told_whose_trace_a_call_belongs_to(peer: Any) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(RIDE), RIDE)
+    there = peer(lambda connection: connection.sendall(answer))
+    ctx: Any = SimpleNamespace(
+        execution="booking-1",
+        settings={"TAXI_URL": there.url},
+        now=lambda: datetime.fromisoformat(START).astimezone(UTC),
+        remaining=lambda limit: PATIENCE,
+    )
+    assert Taxi(ctx).get("gtx_1")["status"] == "CONFIRMED"
+    assert f"traceparent: {traceparent('booking-1')}".encode() in there.requests[0].lower()
 
 
 def test_an_answer_without_end_is_cut(peer: Any) -> None:
