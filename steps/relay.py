@@ -42,17 +42,17 @@ def relay(host: Host) -> None:
 
 def publish(host: Host) -> int:
     """Publish batch by batch until nothing is due or the bus is down; answer how many events were. Raises WrongBus."""
-    bus, sql, published = _bus(host.settings), statements("relay.sql"), 0
+    target, sql, published = bus(host.settings), statements("relay.sql"), 0
     while True:
         now = stamp(host.now())
         with host.transaction() as db:
-            batch = sql["claim"].rows(db, now=now, until=later(now, LEASE_S), limit=bus.most)
+            batch = sql["claim"].rows(db, now=now, until=later(now, LEASE_S), limit=target.most)
         if not batch:
             return published
         batch.sort(key=lambda row: (row["created_at"], row["booking_id"]))
         events = [Event(row["event_id"], row["booking_id"], row["envelope"]) for row in batch]
         try:
-            fates = bus.publish(events)
+            fates = target.publish(events)
         except BusDown as problem:
             _settle(host, batch, {event.event_id: Fate(str(problem), refused=False) for event in events})
             host.log("events stay queued: the event bus cannot take them", warning=True, problem=str(problem))
@@ -67,7 +67,7 @@ def bus_url(settings: Mapping[str, str]) -> str:
     return settings.get("EVENTS") or (f"log:{log}" if log else DEFAULT)
 
 
-def _bus(settings: Mapping[str, str]) -> Bus:
+def bus(settings: Mapping[str, str]) -> Bus:
     """One for each URL and thread: clients keep their connections."""
     key = (bus_url(settings), threading.get_ident())
     if key not in _buses:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from engine import traceparent
 from steps.bookings.booking import Booking
@@ -29,6 +29,18 @@ def envelope(
     if booking.doc.get("request_id"):
         body["causationid"] = booking.doc["request_id"]
     body["data"] = _data(booking, name, previous, body["id"], now)
+    return body
+
+
+def arrival(booking: Booking, seq: int, eta: str, now: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    """The event that the driver comes at another time. It is stored nowhere, so its id is random; it has the place of
+    the last event that is stored, and an end."""
+    body = _frame(booking.booking_id, "booking.eta_updated", seq, now, settings)
+    body["id"] = str(uuid4())
+    body["data"] = _data(booking, "booking.eta_updated", booking.status, body["id"], now)
+    notification = body["data"]["notification"]
+    notification["params"]["eta_local"] = local(eta, booking.doc.get("airport_timezone"))[:16]
+    body["expirytime"] = notification["not_after"]
     return body
 
 

@@ -165,9 +165,13 @@ class Repository:
     def _made(self) -> tuple[str, Mapping[str, str]]:
         return self.now, self.settings
 
-    def _next(self, subject: str) -> int:
+    def last_event(self, subject: str) -> int:
+        """The sequence of the last event that is stored of a booking or member; 0 when there is none."""
         row = self._sql["last_event"].row(self.db, booking_id=subject)
-        return (int(row["seq"]) if row else 0) + 1
+        return int(row["seq"]) if row else 0
+
+    def _next(self, subject: str) -> int:
+        return self.last_event(subject) + 1
 
     def _put(self, subject: str, body: Mapping[str, Any]) -> None:
         self._sql["insert_event"].run(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
+from steps.bookings.moments import later
 from tests.booking.listening import SECRET, Door, listening
 from tests.booking.world import BOOKING, ROOT, World, asap, scheduled
 
@@ -126,4 +129,62 @@ def test_a_confirmed_booking_is_followed_to_its_end_and_gets_its_points(world: A
     assert here.events(user_facing=True) == ["confirmed", "driver_assigned", "completed"]
     assert here.rows("SELECT points FROM loyalty_accruals") == [{"points": 120}]
     assert here.engine.unfinished() == []
+    assert here.violations() == []
+
+
+# -- when the driver comes -------------------------------------------------------------------------------------------
+
+SETS_OFF = plan_of({"steps_s": 70, "life": ["DRIVER_EN_ROUTE"]})
+
+
+def arrival(here: World, told: str | None, name: str) -> str:
+    """What the member knows of the arrival after one look, having been told that."""
+    ask = {"Type": "Task", "Resource": "step:track.eta", "End": True}
+    flow = {"StartAt": "Ask", "States": {"Ask": ask}}
+    return str(here.engine.run(flow, {"booking_id": BOOKING, "told": told}, name=name).output["eta"])
+
+
+def en_route(world: Any, **settings: str) -> tuple[World, str]:
+    """A booking whose driver has set off, and when he comes."""
+    here = world(plan=SETS_OFF, **settings)
+    here.book(asap())
+    here.clock.advance(70)
+    track(here, one_look())
+    return here, arrival(here, None, "first")
+
+
+def test_the_member_is_told_when_the_driver_comes_over_three_minutes_earlier_or_later(world: Any) -> None:
+    here, eta = en_route(world)
+    for moved_s in (180, -180, 181, -181):
+        told = later(eta, moved_s)
+        assert arrival(here, told, f"moved-{moved_s}") == (told if abs(moved_s) == 180 else eta)
+    assert here.events() == ["requested", "confirmed", "driver_en_route", "eta_updated", "eta_updated"]
+    assert here.violations() == []
+
+
+def test_news_of_the_arrival_is_stored_nowhere_and_worth_nothing_after_five_minutes(world: Any) -> None:
+    here, eta = en_route(world)
+    arrival(here, later(eta, 300), "later")
+    *_, before, news = [json.loads(line) for line in here.log.read_text().splitlines()]
+    Draft202012Validator(json.loads((ROOT / "schemas/booking-event.json").read_text())).validate(news)
+    assert (news["sequence"], news["subject"]) == (before["sequence"], BOOKING)
+    assert news["id"] != before["id"]
+    assert news["expirytime"] == news["data"]["notification"]["not_after"] == later(news["time"], 300)
+    assert news["data"]["notification"]["channels"] == ["PUSH"]
+    assert "position" not in json.dumps(news)
+    assert here.rows("SELECT 1 FROM outbox WHERE type LIKE '%eta_updated%'") == []
+
+
+def test_news_of_the_arrival_may_get_lost(world: Any, tmp_path: Path) -> None:
+    here, eta = en_route(world, EVENTS=f"log:{tmp_path}/no/such/folder/events.jsonl")
+    assert arrival(here, later(eta, 300), "later") == eta
+
+
+def test_a_ride_that_is_followed_tells_of_a_driver_who_is_late(world: Any) -> None:
+    life = [{"after_s": 70, "to": "DRIVER_EN_ROUTE"}, {"after_s": 900, "to": "COMPLETED"}]
+    here = world(plan={"faults": [{"op": "createRide", "fault": "life", "params": {"steps": life}}]})
+    here.book(asap())
+    assert track(here).output["status"] == "COMPLETED"
+    # Ten minutes were promised; after that the driver is always about to come.
+    assert here.events() == ["requested", "confirmed", "driver_en_route", "eta_updated", "completed"]
     assert here.violations() == []
