@@ -9,6 +9,7 @@ their places; so a state type is one file: fields, schema, example, behaviour.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -139,13 +140,14 @@ class Fields(Protocol):
         """Report every field that no getter asked for."""
 
 
-class State:
+class State(ABC):
     """One state of a machine. Subclasses live in `engine/states/`, one file per type.
 
     Class attributes: TYPE (the ASL name), SCHEMA (JSON Schema `properties` of the type's own fields), REQUIRED (names),
     EXAMPLE (YAML of one such state, shown in the documentation and run by a test); `retries`: may have Retry and Catch;
     `calls`: answers Call, so that every attempt gets a token of its own. `blind`: on entering, it looks at
-    nothing but its prepared input (set by the parser, from `looks`).
+    nothing but its prepared input (set by the parser, from `looks`). `spread`, `child` and `child_input` are asked only
+    of a state that answers Fork.
     """
 
     __slots__ = ("blind", "catchers", "comment", "end", "entered", "exited", "name", "next", "retriers", "stages")
@@ -168,24 +170,17 @@ class State:
     entered: str
     exited: str
 
+    @abstractmethod
     def __init__(self, name: str, fields: Fields) -> None:
         """Read the state's own fields; mistakes go to `fields.problem`."""
-        raise TypeError(f"{type(self).__name__} is abstract")
 
     def looks(self) -> bool:
         """Whether `enter` may use its scope. One that says no costs less."""
         return True
 
+    @abstractmethod
     def enter(self, data: JSON, scope: Scope) -> Outcome:
         """Answer what happens. `data` is the prepared input. May raise ExecutionFailure."""
-        raise TypeError(f"{type(self).__name__} does not say what it does")
-
-    def targets(self) -> Iterator[str]:
-        """Names of the states that may come next in the same machine."""
-        if self.next is not None:
-            yield self.next
-        for catcher in self.catchers:
-            yield catcher.next
 
     def machines(self) -> Sequence[StateMachine]:
         """Nested machines (Parallel, Map)."""
@@ -193,7 +188,7 @@ class State:
 
     def spread(self, answers: Sequence[JSON], data: JSON, scope: Scope) -> Fork | Call:
         """The Fork over the items that Calls with `items` answered, or one more Call. May raise ExecutionFailure."""
-        raise TypeError(f"{type(self).__name__} reads no items")
+        raise NotImplementedError
 
     def tolerance(self, count: int, data: JSON, scope: Scope) -> int:
         """How many of `count` children may fail. Asked once the state has started; may raise ExecutionFailure."""
@@ -201,11 +196,11 @@ class State:
 
     def child(self, index: int) -> StateMachine:
         """The machine that child `index` of a Fork runs."""
-        raise TypeError(f"{type(self).__name__} has no children")
+        raise NotImplementedError
 
     def child_input(self, source: JSON, index: int, item: JSON, scope: Scope) -> JSON:
         """The input of child `index`, made from the Fork's source; `scope.context` has Map.Item for it."""
-        raise TypeError(f"{type(self).__name__} has no children")
+        raise NotImplementedError
 
 
 STATE_TYPES: dict[str, type[State]] = {}

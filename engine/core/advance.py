@@ -38,7 +38,7 @@ from engine.core.task_events import scheduled
 from engine.core.working import HistoryFull, Working
 from engine.errors import ExecutionFailure, TransitionLimitExceeded
 from engine.machine import State, StateMachine
-from engine.outcomes import Call, Done, Failed, Fork, Goto, Resource, Sleep, Stages
+from engine.outcomes import Call, Done, Fork, Goto, Resource, Sleep, Stages
 from engine.query import UNSET
 from engine.states.map_ import Map
 from engine.values import JSON, MAX_VARIABLES_BYTES, exceeds
@@ -137,7 +137,7 @@ class Advance(Working):
             self.commands.append(StartTimer(f"{frame.path}#{frame.token}", outcome.until))
         elif isinstance(outcome, Fork):
             forks.begin_fork(self, frame, state, outcome)
-        elif isinstance(outcome, Failed):
+        else:
             self.fail(frame, outcome.error, outcome.cause)
 
     def finish(

@@ -205,9 +205,11 @@ def _returned(run: Advance, event: CallsReturned) -> None:
 
 def _submitted(run: Advance, event: TaskSubmitted) -> None:
     frame = _called(run, event.token)
-    if frame is not None and "spread" in frame.call:
+    if frame is None or "submitted" in frame.call:
+        return
+    if "spread" in frame.call:
         frame.call = {**frame.call, "submitted": True}
-    elif frame is not None and "resource" not in frame.call:
+    elif "resource" not in frame.call:
         resource = _resource(run, frame)
         if resource.family == "Activity":
             frame.call = {**frame.call, "submitted": True}  # it is in a queue, and starts when somebody takes it

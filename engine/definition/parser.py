@@ -13,12 +13,12 @@ import engine.states  # noqa: F401  registers the state types
 from engine.definition import graph, lint, rules
 from engine.definition.document import Document, Pointer
 from engine.definition.fields import ObjectFields
-from engine.definition.languages import NAMES, Unavailable, find_language
+from engine.definition.languages import Unavailable, find_language
 from engine.definition.reading import Reading, Scope
 from engine.definition.wording import describe, shorten
 from engine.errors import Problem
 from engine.machine import STATE_TYPES, State, StateMachine
-from engine.query import QueryLanguage
+from engine.query import LANGUAGES, QueryLanguage
 from engine.values import JSON
 
 MAX_NAME: Final = 80
@@ -165,7 +165,7 @@ class _Parser:
 
     def _language(self, fields: ObjectFields, outer: QueryLanguage) -> QueryLanguage:
         """The language that a machine or a state names, else the one around it."""
-        name = fields.one_of("QueryLanguage", NAMES)
+        name = fields.one_of("QueryLanguage", tuple(LANGUAGES))
         if name is None and isinstance(fields.raw("QueryLanguage"), str):
             return find_language("JSONata")  # AWS reads the rest so, whatever the wrong word was
         if name is None or name == outer.name:

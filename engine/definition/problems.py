@@ -37,7 +37,11 @@ CODES: Final[dict[str, Code]] = {
     "missing-field": Code("A required field is missing.", "Type: Task   # without Resource", at_key=True),
     "unknown-field": Code("The object has no field of that name.", "Nxet: Book", at_key=True),
     "wrong-type": Code("The field's value has another type.", 'TimeoutSeconds: "9"'),
-    "out-of-range": Code("The number is too small or too large.", "MaxAttempts: -1"),
+    "out-of-range": Code(
+        "The number is too small or too large, or so that another one has no effect.",
+        "MaxAttempts: -1",
+        severity="error or warning",
+    ),
     "empty-value": Code("The list, object or text must not be empty.", "Branches: []"),
     "unknown-value": Code("The field takes certain words only.", "Type: Job"),
     "both-forms": Code("Two fields say the same thing.", "Cause: a\nCausePath: $.a", at_key=True),

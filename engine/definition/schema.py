@@ -11,16 +11,16 @@ import json
 from typing import Any, Final
 
 import engine.states  # noqa: F401  registers the state types
-from engine.definition.languages import NAMES
 from engine.definition.parser import MAX_NAME
 from engine.machine import STATE_TYPES, State
+from engine.query import LANGUAGES
 from engine.values import JSON
 
 FILE: Final = "schemas/flow.schema.json"
 
 COMMENT: Final[JSON] = {"type": "string", "description": "For people."}
 LANGUAGE: Final[JSON] = {
-    "enum": list(NAMES),
+    "enum": list(LANGUAGES),
     "description": "The language of expressions. Under another one than JSONPath no state can go back to JSONPath.",
 }
 STATE_FIELDS: Final[dict[str, JSON]] = {"Comment": COMMENT, "QueryLanguage": LANGUAGE}

@@ -130,8 +130,8 @@ class TemplateSyntaxError(Exception):
 
 LANGUAGES: Final = {
     "JSONPath": "engine.query.jsonpath",
-    "JMESPath": "engine.query.jmespath",
     "JSONata": "engine.query.jsonata",
+    "JMESPath": "engine.query.jmespath",
 }
 """Where each language lives. They are imported when a definition first uses them."""
 

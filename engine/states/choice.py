@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from engine.errors import ExpressionSyntaxError
@@ -108,15 +107,10 @@ class Choice(State):
             return Failed("States.NoChoiceMatched", NO_MATCH)
         return Goto(self.default, data, self.stages)
 
-    def targets(self) -> Iterator[str]:
-        for rule in self.rules:
-            yield rule.next
-        if self.default is not None:
-            yield self.default
-
 
 def _never(data: JSON, scope: Scope) -> bool:
-    return False
+    """Stands in for the condition of a rule that has problems."""
+    raise AssertionError("a machine with problems never runs")
 
 
 def _expression_condition(fields: Fields) -> tuple[Evaluate, Expression | None]:

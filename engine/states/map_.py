@@ -149,10 +149,8 @@ class Map(State):
         more = self.reader.more(answers, data, scope)
         return more or self._fork(self.reader.items(answers, data, scope), data, scope)
 
-    def origin(self, data: JSON, scope: Scope) -> str | None:
-        """Map.Item.Source, which only the items of a distributed Map have: where they come from."""
-        if not self.distributed:
-            return None
+    def origin(self, data: JSON, scope: Scope) -> str:
+        """Map.Item.Source of a distributed Map, the only one whose items have it: where they come from."""
         return STATE_DATA if self.reader is None else self.reader.origin(data, scope)
 
     def _fork(self, items: JSON, data: JSON, scope: Scope) -> Fork:

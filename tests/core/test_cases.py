@@ -127,6 +127,23 @@ def test_half_a_surrogate_pair_from_a_task_can_be_written_down() -> None:
     assert outcome.history[-1]["executionSucceededEventDetails"]["output"] == '"\\ud800\\u00e9"'
 
 
+def test_what_is_drawn_twice_in_a_state_differs_and_is_the_same_in_the_same_execution() -> None:
+    draw = {"a.$": "States.UUID()", "b.$": "States.UUID()"}
+    flow = {"StartAt": "P", "States": {"P": {"Type": "Pass", "Parameters": draw, "End": True}}}
+    drawn = simulate(flow, {}, name="one").output
+    assert drawn["a"] != drawn["b"]
+    assert simulate(flow, {}, name="one").output == drawn
+    assert simulate(flow, {}, name="two").output != drawn
+
+
+def test_the_id_of_an_express_execution_has_a_part_of_its_own_for_each_run() -> None:
+    flow = {"StartAt": "P", "States": {"P": {"Type": "Pass", "InputPath": "$$.Execution.Id", "End": True}}}
+    found = simulate(flow, {}, name="one", type="EXPRESS").output
+    named, _, run = found.rpartition(":")
+    assert named == "arn:aws:states:us-east-1:111111111111:express:flow:one"
+    assert run
+
+
 def test_an_activity_that_nobody_takes_up_times_out_without_having_started() -> None:
     arn = "arn:aws:states:us-east-1:111111111111:activity:look"
     task = {"Type": "Task", "Resource": arn, "TimeoutSeconds": 3, "End": True}
@@ -164,6 +181,7 @@ def test_a_result_that_is_too_large_fails_the_task_not_the_state() -> None:
         {"Type": "Task", "Resource": "step:t", "QueryLanguage": "JSONata", "Arguments": "{% $pad('', 262144, 'x') %}"},
         {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $pad('', 262144, 'x') %}"},
         {"Type": "Pass", "QueryLanguage": "JSONata", "Assign": {"a": "{% $pad('', 262144, 'x') %}"}},
+        {"Type": "Pass", "Result": LONG},
         {"Type": "Parallel", "Branches": [{"StartAt": f"B{n}", "States": {f"B{n}": {
             "Type": "Pass", "Result": "x" * 150_000, "End": True}}} for n in range(2)]},
     ],

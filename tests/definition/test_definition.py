@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from engine.definition import load, read_document, validate
 from engine.definition.reading import MAX_COMPARED
-from engine.errors import DefinitionError
+from engine.errors import DefinitionError, Problem
 from engine.machine import STATE_TYPES
-from engine.query import language
+from engine.query import UNSET, language
+from engine.query.jsonpath import path
 
 FLOW = """\
 Comment: a booking
@@ -248,7 +249,37 @@ def test_a_language_whose_package_is_not_installed_is_named_with_the_remedy(monk
     monkeypatch.setattr("engine.definition.languages.language", lambda name: missing(name) if name == "JSONata" else
                         language(name))  # fmt: skip
     flow = {"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "Output": "{% $x %}",
-            "End": True}}}  # fmt: skip
-    (problem,) = validate(flow)
-    assert (problem.code, problem.severity) == ("unsupported-language", "error")
-    assert "pip install" in str(problem.hint)
+            "Next": "B"}, "B": {"Type": "Choice", "Choices": [{"Condition": "{% $x %}", "Next": "C"}], "Default": "D"},
+            "C": {"Type": "Wait", "Seconds": "{% $x %}", "End": True}}}  # fmt: skip
+    language_problem, other = validate(flow)
+    assert (language_problem.code, language_problem.severity) == ("unsupported-language", "error")
+    assert "pip install" in str(language_problem.hint)
+    assert (other.code, other.location) == ("unknown-state", "/States/B/Default"), "all else is still checked"
+
+
+def test_a_problem_as_an_object_leaves_out_what_is_not_known() -> None:
+    known = Problem("no-end", "It never ends", ("States",), hint="give it an end", file="f.yaml", line=2, column=1)
+    assert known.to_json() == {
+        "code": "no-end",
+        "severity": "error",
+        "message": "It never ends",
+        "location": "/States",
+        "hint": "give it an end",
+        "file": "f.yaml",
+        "line": 2,
+        "column": 1,
+    }
+    alone = Problem("bad-label", "'' is no label", ("Labels", 0), severity="warning")
+    assert alone.to_json() == {
+        "code": "bad-label",
+        "severity": "warning",
+        "message": "'' is no label",
+        "location": "/Labels[0]",
+    }
+
+
+def test_what_fails_in_a_test_shows_what_it_is() -> None:
+    shown = [Problem("no-end", "It never ends", ("States",), line=2, column=1), path("$.a"), UNSET]
+    assert repr(shown) == (
+        "[Problem('no-end', 'It never ends', '/States', line=2, column=1), Expression('$.a'), UNSET]"
+    )

@@ -360,3 +360,10 @@ def test_the_fallback_can_stand_in_for_the_language(monkeypatch: pytest.MonkeyPa
 def test_the_fallback_reports_a_text_that_is_none(text: str) -> None:
     with pytest.raises(ExpressionSyntaxError):
         fallback.LANGUAGE.expression("{%" + text + "%}", "Output")
+
+
+def test_the_fallback_refuses_bindings_on_which_its_parser_would_never_end() -> None:
+    with pytest.raises(ExpressionSyntaxError, match="third binding") as caught:
+        fallback.LANGUAGE.expression("{%a@$i#$j@$k%}", "Output")
+    assert caught.value.offset == 9
+    assert fallback.LANGUAGE.expression("{%$a@$i#$j.b@$k%}", "Output").source == "$a@$i#$j.b@$k"
