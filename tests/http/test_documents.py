@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.service.http.builtin import BUILTIN
-from engine.service.http.document import OURS
+from engine.service.http.document import OURS, OpenApi
 from engine.service.http.operations import ANSWER_FIELDS, FLOW_FIELDS
+from engine.service.http.problems import read_catalogue
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,3 +31,12 @@ def test_every_extension_field_is_described() -> None:
     page = (ROOT / "docs/http.md").read_text(encoding="utf-8")
     fields = {*FLOW_FIELDS, *ANSWER_FIELDS, *BUILTIN, *(name for name in OURS if name != "x-flow")}
     assert sorted(name for name in fields - {"when"} if f"`{name}`" not in page) == []
+
+
+def test_whatever_members_are_told_is_told_in_every_language() -> None:
+    document = OpenApi(str(ROOT / "schemas/openapi.yaml"))
+    catalogue = read_catalogue(document.service, document.folder)
+    assert set(catalogue.translations) == {"de", "fr"}
+    for language, messages in catalogue.translations.items():
+        assert sorted(catalogue.codes.keys() - messages.keys()) == [], language
+        assert all("{" not in message for message in messages.values()), language

@@ -185,6 +185,7 @@ def test_members_are_told_in_their_language(front: Make) -> None:
     service = front()
     refused = service.book(wish(luggage={"large": 9, "small": 9}), accept_language="es, de-AT;q=0.8, en;q=0.5")
     assert refused.json()["user_message"].startswith("Ihr Gepäck")
+    assert [one["user_message"][:10] for one in refused.json()["errors"]] == ["Ihr Gepäck"]
     assert refused.headers["Content-Language"] == "de"
     english = service.book(wish(luggage={"large": 9, "small": 9}), accept_language="en, de;q=0.5")
     assert "bags" in english.json()["user_message"]

@@ -68,6 +68,11 @@ class Catalogue:
                 return found
         return None
 
+    def _translated(self, one: Any, languages: Sequence[str]) -> Any:
+        """One of several errors, in the member's language."""
+        told = self.message(str(one["code"]), languages) if isinstance(one, dict) and "code" in one else None
+        return one if told is None else {**one, "user_message": told}
+
     def response(self, refused: Refused, request: Request, request_id: str) -> Response:
         """The problem as application/problem+json."""
         entry = self.entry(refused.code)
@@ -79,6 +84,8 @@ class Catalogue:
         told = self.message(str(body["code"]), languages)
         if told is not None:
             body["user_message"] = told
+        if isinstance(body.get("errors"), list):
+            body["errors"] = [self._translated(one, languages) for one in body["errors"]]
         body.setdefault("user_message", self.codes[FALLBACK]["user_message"])
         order = [*STANDARD, *FIELDS]
         shown = {name: body[name] for name in order if name in body}
