@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -30,6 +31,7 @@ def main() -> int:
         "--longest", type=float, default=float("inf"), metavar="SECONDS", help="nobody begins after that"
     )
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes of a soak end with it
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     print(f"logs are in {folder}", file=sys.stderr)
     with postgres() as server, schema(server) as url:
