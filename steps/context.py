@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from math import asin, cos, radians, sin, sqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from engine import StepContext, StepError, step
@@ -22,6 +22,17 @@ REFERENCE_DIR = "flows/reference"
 VELOCITY = timedelta(minutes=10)
 EARTH_M = 6_371_000.0
 OBJECTS = ("member", "membership", "tier", "usage", "vehicle", "area", "bookings")
+UNAVAILABLE = {"Context.Unavailable": "data that the rules need cannot be had: our trouble, not the member's"}
+
+
+class Asked(NamedTuple):
+    """A ride that somebody asks about, as far as a booking would have it in columns; `booking_id` is empty."""
+
+    booking_id: str
+    member_ref: str
+    airport_iata: str
+    lounge_code: str
+    pickup_time: str
 
 
 @step(
@@ -30,7 +41,7 @@ OBJECTS = ("member", "membership", "tier", "usage", "vehicle", "area", "bookings
     output={"type": "object", "required": list(OBJECTS)},
     errors={
         **STORE_ERRORS,
-        "Context.Unavailable": "data that the rules need cannot be had: our trouble, not the member's",
+        **UNAVAILABLE,
     },
     idempotency="natural",
 )
@@ -40,16 +51,22 @@ def load(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     Nothing in it is personal: the member and the visit carry the member's pseudonym. An unknown lounge, airport, visit
     or flight is null, which is for the rules to judge. `amended`: of the request as it is to be changed.
     """
-    now = ctx.now()
-    directory = place(ctx.settings, "REFERENCE_DIR", REFERENCE_DIR)
     with repository(ctx, reading=True) as repo:
         booking = repo.load(payload["booking_id"])
         personal = repo.personal(booking.booking_id)
-        try:
-            request = requested(booking, personal, amended=bool(payload.get("amended")))
-            return _Loading(directory, repo, booking, personal.get("member_id"), request, now).context()
-        except reference.Missing as problem:
-            raise StepError("Context.Unavailable", str(problem)) from problem
+        request = requested(booking, personal, amended=bool(payload.get("amended")))
+        return context_of(repo, booking, personal.get("member_id"), request, ctx)
+
+
+def context_of(
+    repo: Repository, asked: Booking | Asked, member_id: str | None, request: dict[str, Any], ctx: StepContext
+) -> dict[str, Any]:
+    """The context of a whole request. Raises StepError Context.Unavailable."""
+    directory = place(ctx.settings, "REFERENCE_DIR", REFERENCE_DIR)
+    try:
+        return _Loading(directory, repo, asked, member_id, request, ctx.now()).context()
+    except reference.Missing as problem:
+        raise StepError("Context.Unavailable", str(problem)) from problem
 
 
 class _Loading:
@@ -57,23 +74,23 @@ class _Loading:
         self,
         directory: Path,
         repo: Repository,
-        booking: Booking,
+        asked: Booking | Asked,
         member_id: str | None,
         request: dict[str, Any],
         now: datetime,
     ) -> None:
         self.directory = directory
         self.repo = repo
-        self.booking = booking
+        self.asked = asked
         self.member_id = member_id
         self.request = request
         self.now = now
 
     def context(self) -> dict[str, Any]:
         known = self.needed("members", self.member_id)
-        airport = self.maybe("airports", self.booking.airport_iata)
+        airport = self.maybe("airports", self.asked.airport_iata)
         return {
-            "member": {**known["member"], "id": self.booking.member_ref},
+            "member": {**known["member"], "id": self.asked.member_ref},
             "membership": known["membership"],
             "tier": self.needed("tiers", known["membership"]["tier"]),
             "usage": self.usage(known.get("usage") or {}),
@@ -96,15 +113,15 @@ class _Loading:
         return reference.table(self.directory, name).get(key) if key else None
 
     def mine(self) -> dict[str, str]:
-        return {"member_ref": self.booking.member_ref, "booking_id": self.booking.booking_id}
+        return {"member_ref": self.asked.member_ref, "booking_id": self.asked.booking_id}
 
     def usage(self, known: dict[str, Any]) -> dict[str, Any]:
         """Rides of the period: those taken elsewhere and the slots held here. The period is the pickup's year."""
         sql, db = statements("queries.sql"), self.repo.db
-        period, elsewhere = self.booking.pickup_time[:4], int(known.get("rides_in_period", 0))
+        period, elsewhere = self.asked.pickup_time[:4], int(known.get("rides_in_period", 0))
         taken = sql["slots_in_period"].rows(db, **self.mine(), period=period)[0]["taken"]
         since = stamp(self.now - VELOCITY)
-        attempts = sql["attempts_since"].rows(db, member_ref=self.booking.member_ref, since=since)[0]["attempts"]
+        attempts = sql["attempts_since"].rows(db, member_ref=self.asked.member_ref, since=since)[0]["attempts"]
         return {
             "period": period,
             "rides_elsewhere": elsewhere,
@@ -113,7 +130,7 @@ class _Loading:
         }
 
     def lounge(self) -> dict[str, Any] | None:
-        lounge = self.maybe("lounges", self.booking.lounge_code)
+        lounge = self.maybe("lounges", self.asked.lounge_code)
         if lounge is None:
             return None
         home = self.maybe("airports", lounge.get("airport_iata"))
@@ -124,7 +141,7 @@ class _Loading:
         visit = self.maybe("visits", self.request["lounge_context"].get("visit_id"))
         if visit is None:
             return None
-        owner = self.booking.member_ref if visit["member_id"] == self.member_id else "another member"
+        owner = self.asked.member_ref if visit["member_id"] == self.member_id else "another member"
         checked_in = self.now - timedelta(minutes=visit["checked_in_min_ago"])
         return {**visit, "member_id": owner, "checked_in_at": stamp(checked_in)}
 

@@ -18,6 +18,9 @@ KEEP = (("airport", "timezone", "airport_timezone"), ("area", "name", "dropoff_a
 """What the booking remembers of the context it was judged in: object, field, name in the booking."""
 
 
+UNREADABLE = {"Rules.Unavailable": "the rule file cannot be read, is not valid, or does not have the phase"}
+
+
 @step(
     "rules.evaluate",
     input=about_a_booking(
@@ -31,7 +34,7 @@ KEEP = (("airport", "timezone", "airport_timezone"), ("area", "name", "dropoff_a
     errors={
         **STORE_ERRORS,
         "Rules.Rejected": "at least one rule failed; the cause names them",
-        "Rules.Unavailable": "the rule file cannot be read, is not valid, or does not have the phase",
+        **UNREADABLE,
     },
     idempotency="natural",
 )
@@ -41,8 +44,7 @@ def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     `rules` names another file beside the one of the booking: `cancel` is cancel.yaml. `amended`: they look at the
     request as the member wants to have it changed.
     """
-    file = place(ctx.settings, "RULES_FILE", RULES_FILE)
-    rules = _rules(file.with_name(f"{payload['rules']}.yaml") if payload.get("rules") else file)
+    rules = rules_of(ctx, payload.get("rules"))
     if payload["phase"] not in rules.rules_of:
         raise StepError("Rules.Unavailable", f"the rules have no phase {payload['phase']}")
     with repository(ctx) as repo:
@@ -68,8 +70,14 @@ def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     return {**counts, "facts": dict(decision.facts)}
 
 
-def _rules(file: Path) -> RuleSet:
-    """The rule set of a file, read again when the file has changed. Raises StepError Rules.Unavailable."""
+def rules_of(ctx: StepContext, name: str | None = None) -> RuleSet:
+    """The rules of the booking, or of the file `name` beside it; read again when the file has changed.
+
+    Raises StepError Rules.Unavailable.
+    """
+    file = place(ctx.settings, "RULES_FILE", RULES_FILE)
+    if name:
+        file = file.with_name(f"{name}.yaml")
     try:
         return _loaded(file, file.stat().st_mtime_ns)
     except Exception as problem:

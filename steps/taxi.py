@@ -15,7 +15,7 @@ from steps.bookings.requests import merged
 from steps.bookings.shapes import QUOTE, RIDE, STORE_ERRORS, about_a_booking
 from steps.taxi_api import rides
 from steps.taxi_api.errors import ERRORS
-from steps.taxi_api.operations import Taxi, expired
+from steps.taxi_api.offers import offers
 
 REASONS = {"enum": ["MEMBER_REQUEST", "COMPENSATION", "DUPLICATE", "OPS"]}
 FAILED = {"Taxi.RideFailed": "the taxi company ended the ride before it began"}
@@ -31,20 +31,9 @@ FAILED = {"Taxi.RideFailed": "the taxi company ended the ride before it began"}
 def quote(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """The cheapest valid offer in the wanted class, or the very quote that the member saw."""
     _, request = rides.stored(payload["booking_id"], ctx)
-    offers = [
-        offer
-        for offer in Taxi(ctx, again=ctx.attempt > 1).quotes(request)
-        if offer["vehicle_class"] == request["vehicle_class"]
-    ]
-    seen = [offer for offer in offers if offer["quote_id"] == request.get("quote_id")]
-    offers = seen or [offer for offer in offers if not expired(offer, ctx.now())]
-    if not offers:
-        raise StepError("Taxi.NoVehicles", f"no {request['vehicle_class']} is offered for that time and place")
-    best = min(offers, key=lambda offer: int(offer["price"]["amount_minor"]))
-    price, currency = best["price"]["amount_minor"], best["price"]["currency"]
-    ctx.note(money.shown(price, currency))
-    kept = ("quote_id", "price_type", "expires_at", "vehicle_class", "free_waiting_min", "eta_min", "cancellation")
-    return {"amount_minor": price, "currency": currency, **{key: best[key] for key in kept if key in best}}
+    best = offers(request, ctx)[0]
+    ctx.note(money.shown(best["amount_minor"], best["currency"]))
+    return best
 
 
 @step(
