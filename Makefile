@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test chaos soak check generate bench clean help
+.PHONY: demo test coverage chaos soak check generate bench clean help
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -16,6 +16,12 @@ demo: $(BIN)/engine  ## run the booking of flows/examples/booking.json against t
 
 test: $(VENV)/dev    ## run all tests
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
+
+coverage: $(VENV)/dev  ## run the tests of the pure rooms, a minute or two; fail where a branch of them is not taken
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not chaos and not hypothesis" -k "not postgresql" \
+		--cov --cov-config=tests/coverage.toml --cov-report=term-missing \
+		tests/core tests/definition tests/query tests/rules tests/states \
+		tests/runtime/test_json_schema.py tests/runtime/test_map_runs.py tests/runtime/test_redrive.py
 
 soak: $(VENV)/dev    ## book 10,000 rides while processes are killed and the taxi company fails; ask every invariant
 	$(BIN)/python -m tests.soak $(SOAK)
@@ -38,7 +44,7 @@ bench: $(VENV)/bench  ## measure speed beside the floor and the peers; BENCH="du
 	$(BIN)/python -m bench $(BENCH)
 
 clean:           ## remove what the targets made: the environment, demo.db, caches
-	rm -rf $(VENV) demo.db demo.db-* demo.jsonl *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo.db demo.db-* demo.jsonl *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

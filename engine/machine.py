@@ -146,8 +146,8 @@ class State(ABC):
     Class attributes: TYPE (the ASL name), SCHEMA (JSON Schema `properties` of the type's own fields), REQUIRED (names),
     EXAMPLE (YAML of one such state, shown in the documentation and run by a test); `retries`: may have Retry and Catch;
     `calls`: answers Call, so that every attempt gets a token of its own. `blind`: on entering, it looks at
-    nothing but its prepared input (set by the parser, from `looks`). `spread`, `child` and `child_input` are asked only
-    of a state that answers Fork.
+    nothing but its prepared input (set by the parser, from `looks`). `child` and `child_input` are asked only of
+    a state that answers Fork, `spread` and `tolerance` of one with items.
     """
 
     __slots__ = ("blind", "catchers", "comment", "end", "entered", "exited", "name", "next", "retriers", "stages")
@@ -192,7 +192,7 @@ class State(ABC):
 
     def tolerance(self, count: int, data: JSON, scope: Scope) -> int:
         """How many of `count` children may fail. Asked once the state has started; may raise ExecutionFailure."""
-        return 0
+        raise NotImplementedError
 
     def child(self, index: int) -> StateMachine:
         """The machine that child `index` of a Fork runs."""

@@ -136,6 +136,15 @@ def test_what_is_drawn_twice_in_a_state_differs_and_is_the_same_in_the_same_exec
     assert simulate(flow, {}, name="two").output != drawn
 
 
+def test_a_task_that_waits_is_given_the_token_by_which_it_is_answered() -> None:
+    task = {"Type": "Task", "Resource": "step:t.waitForTaskToken", "Parameters": {"token.$": "$$.Task.Token"}}
+    calls = []
+    simulate({"StartAt": "T", "States": {"T": {**task, "End": True}}}, {}, tasks=calls.append)
+    assert [call.arguments for call in calls] == [{"token": call.token} for call in calls]
+    plain = {"Type": "Task", "Resource": "step:t", "Parameters": {"token.$": "$$.Task.Token"}, "End": True}
+    assert simulate({"StartAt": "T", "States": {"T": plain}}, {}).error == "States.Runtime"
+
+
 def test_the_id_of_an_express_execution_has_a_part_of_its_own_for_each_run() -> None:
     flow = {"StartAt": "P", "States": {"P": {"Type": "Pass", "InputPath": "$$.Execution.Id", "End": True}}}
     found = simulate(flow, {}, name="one", type="EXPRESS").output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -153,6 +154,13 @@ def test_engine_never_imports_steps_and_steps_import_only_public_names() -> None
 def test_the_simulator_stands_alone() -> None:
     names = {name.split(".")[0] for path in sources("steps/simulator") for _, name in imports(path)}
     assert "engine" not in names
+
+
+def test_every_branch_of_exactly_the_pure_rooms_is_asked_for() -> None:
+    config = tomllib.loads((ROOT / "tests" / "coverage.toml").read_text(encoding="utf-8"))["tool"]["coverage"]
+    rooms = {f"engine/{room}/*" if (ROOT / "engine" / room).is_dir() else f"engine/{room}.py" for room in PURE}
+    assert set(config["run"]["include"]) == rooms
+    assert (config["run"]["branch"], config["report"]["fail_under"]) == (True, 100)
 
 
 def test_pure_rooms_have_no_clock_no_randomness_and_no_io() -> None:

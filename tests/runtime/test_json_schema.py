@@ -101,3 +101,9 @@ def test_what_the_quick_check_cannot_read_is_judged_by_the_exact_one(value: Any)
     for kind in ("string", "integer", "object", "null"):
         exact = Draft202012Validator({"type": kind}).is_valid(value)
         assert JsonSchema({"type": kind}).accepts(value) is exact
+
+
+def test_every_value_that_does_not_fit_is_worded() -> None:
+    schema = JsonSchema({"type": "integer"})
+    said = [[error.message for error in schema.iter_errors(value)] for value in ("a", 1, None)]
+    assert said == [["'a' is not of type 'integer'"], [], ["None is not of type 'integer'"]]
