@@ -241,6 +241,7 @@ class ObjectFields:
         for key in value:
             name = key.removesuffix(".$") if self.by_path else key
             self._scope.assigned.add(name)
+            self._scope.reading.assignments.append((self._scope, name, (*self.pointer, "Assign", key)))
             if name == "states" or not 0 < len(name) <= MAX_VARIABLE:
                 hint = "'states' is taken" if name == "states" else f"a name has 1 to {MAX_VARIABLE} characters"
                 self.problem("bad-variable", f"No variable can be called {shorten(name)}", "Assign", key, hint=hint)

@@ -24,7 +24,16 @@ NEGATIVE: Final = re.compile(r"\[\s*-\d+\s*\]")
 
 
 def check(reading: Reading) -> None:
-    """Report variables that nothing sets, results that are not there yet, and indexes that select nothing."""
+    """Report variables that nothing sets or that two machines set, results that are not there yet, and indexes that
+    select nothing."""
+    for scope, name, pointer in reading.assignments:
+        if scope.around(name):
+            # AWS documents that this cannot be, and takes such a machine all the same (recorded).
+            said = (
+                f"A machine around this one has a variable {shorten(name)} too; it is another one, and is not changed"
+            )
+            hint = "take another name, and hand the value on as output"
+            reading.problem("shadowed-variable", said, pointer, hint=hint, severity="warning")
     for use in reading.uses:
         for reference in sorted(use.expression.references):
             if reference.startswith("$"):

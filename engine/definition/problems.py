@@ -64,6 +64,12 @@ CODES: Final[dict[str, Code]] = {
         at_key=True,
         severity="error or warning",
     ),
+    "shadowed-variable": Code(
+        "A branch or iteration sets a variable that has the name of one of the machine around it.",
+        "Assign: {total: 1}",
+        at_key=True,
+        severity="warning",
+    ),
     "undefined-variable": Code(
         "The expression reads a variable that no state sets.", "'{% ordr.id %}'", severity="error or warning"
     ),

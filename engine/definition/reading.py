@@ -47,6 +47,7 @@ class Reading:
         self.names: dict[str, Pointer] = {}
         self.labels: set[str] = set()
         self.uses: list[Use] = []
+        self.assignments: list[tuple[Scope, str, Pointer]] = []
         self.unsupported: set[str] = set()
         self._compared = 0
 
@@ -129,7 +130,11 @@ class Scope:
 
     def sees(self, variable: str) -> bool:
         """Whether some state of this machine, or of one around it, sets the variable."""
-        return variable in self.assigned or (self.parent is not None and self.parent.sees(variable))
+        return variable in self.assigned or self.around(variable)
+
+    def around(self, variable: str) -> bool:
+        """Whether some state of a machine around this one sets the variable."""
+        return self.parent is not None and self.parent.sees(variable)
 
     def variables(self) -> set[str]:
         """The variables that can be read here."""

@@ -1,6 +1,7 @@
 """The data-flow stages of a state, composed once at load.
 
-JSONPath states:  InputPath, Parameters -> work -> ResultSelector, ResultPath, OutputPath; Assign sees the result.
+JSONPath states:  InputPath, Parameters -> work -> ResultSelector, ResultPath, OutputPath; Assign sees the result as it
+                  came from the work, before ResultSelector (AWS, "Passing data between states with variables").
 The others:       Arguments -> work -> Output; Assign sees the whole scope.
 
 Each function reads the fields it owns and answers `Stages` whose absent parts are None, so that a plain state pays
@@ -27,8 +28,7 @@ def state_stages(
         prepare = _path_prepare(fields, parameters=arguments)
         selected = fields.template("ResultSelector", languages="path") if selector else None
         produce = _path_produce(fields, selected.evaluate if selected else None, result_path)
-        assigned = _path_assign(fields, selected.evaluate if selected else None) if assign else None
-        return Stages(prepare, produce, assigned)
+        return Stages(prepare, produce, _path_assign(fields) if assign else None)
     template = fields.template("Arguments", languages="expression") if arguments else None
     return Stages(
         template.evaluate if template else None,
@@ -73,14 +73,14 @@ def _path_produce(fields: Fields, select: Evaluate | None, result_path: bool) ->
     return produce
 
 
-def _path_assign(fields: Fields, select: Evaluate | None) -> Assign | None:
+def _path_assign(fields: Fields) -> Assign | None:
     template = fields.template("Assign")
     if template is None:
         return None
     build = template.evaluate
 
     def assign(data: JSON, result: JSON, scope: Scope) -> dict[str, JSON]:
-        found: dict[str, JSON] = build(result if select is None else select(result, scope), scope)
+        found: dict[str, JSON] = build(result, scope)
         return found
 
     return assign
@@ -110,7 +110,7 @@ def _expression_assign(fields: Fields) -> Assign | None:
 def rule_stages(fields: Fields, state: Stages) -> Stages:
     """The stages of one choice rule: its own Assign and Output; the state's own belong to Default (AWS)."""
     if fields.by_path:
-        return Stages(None, state.produce, _path_assign(fields, None))
+        return Stages(None, state.produce, _path_assign(fields))
     return Stages(None, _expression_output(fields, "Output"), _expression_assign(fields))
 
 
@@ -154,7 +154,7 @@ def read_catchers(fields: Fields) -> tuple[Catcher, ...]:
         errors = entry.texts("ErrorEquals", required=True)
         target = entry.state_name("Next", required=True)
         if entry.by_path:
-            stages = Stages(None, _path_produce(entry, None, result_path=True), _path_assign(entry, None))
+            stages = Stages(None, _path_produce(entry, None, result_path=True), _path_assign(entry))
         else:
             stages = Stages(None, _expression_output(entry, "Output"), _expression_assign(entry))
         entry.done()
