@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from engine.errors import ExpressionSyntaxError
+from engine.errors import ExecutionFailure, ExpressionSyntaxError
 from engine.machine import Fields, State, state_type
-from engine.outcomes import Failed, Goto, Outcome, Stages
+from engine.outcomes import Goto, Outcome, Stages
 from engine.query import Evaluate, Expression, Scope
 from engine.states.choice_operators import OPERATORS, compile_comparison
 from engine.states.results import language_of, unexpected
@@ -14,6 +14,7 @@ from engine.states.stages import ASSIGN, OUTPUT, PATH_IO, rule_stages, state_sta
 from engine.values import JSON
 
 NO_MATCH = "Failed to transition out of the state. The state does not point to a next state."
+"""AWS's cause where no rule holds; its error is States.Runtime (measured), not States.NoChoiceMatched as documented."""
 COMBINATIONS = ("And", "Or", "Not")
 
 
@@ -54,7 +55,7 @@ class Rule:
 
 @state_type
 class Choice(State):
-    """Goes to the state of the first rule that holds, else to Default. Without Default: States.NoChoiceMatched."""
+    """Goes to the state of the first rule that holds, else to Default. Without Default it fails."""
 
     __slots__ = ("default", "language", "rules", "strict")
 
@@ -104,7 +105,7 @@ class Choice(State):
                 assert rule.condition is not None, "a literal condition is a boolean"
                 raise unexpected(self.language, rule.condition, rule.place, "boolean", holds)
         if self.default is None:
-            return Failed("States.NoChoiceMatched", NO_MATCH)
+            raise ExecutionFailure("States.Runtime", NO_MATCH)
         return Goto(self.default, data, self.stages)
 
 

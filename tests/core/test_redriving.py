@@ -97,7 +97,7 @@ def test_a_state_that_needs_nothing_from_outside_runs_on_with_its_new_input() ->
     machine = load_flow({"StartAt": "C", "States": {"C": {"Type": "Choice", "Choices": [rule]},
                          "Z": {"Type": "Succeed"}}})  # fmt: skip
     failed = begun(machine, {"go": False})
-    assert failed.error == "States.NoChoiceMatched"
+    assert failed.error == "States.Runtime"
     redriven = decide(machine, failed, ExecutionRedriven(60.0, {"0": {"go": True}}))
     assert (redriven.execution.status, redriven.execution.output) == (SUCCEEDED, {"go": True})
 
