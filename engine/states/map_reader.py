@@ -6,8 +6,6 @@ the items. Every answer is the text of an object, or what a service answered. So
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -16,6 +14,7 @@ from engine.errors import ExecutionFailure, ExpressionSyntaxError
 from engine.machine import Fields
 from engine.outcomes import Call, Resource
 from engine.query import Expression, Scope
+from engine.states.delimited import records
 from engine.states.map_items import number, read_limit
 from engine.states.resource import parse_resource
 from engine.values import JSON
@@ -195,7 +194,7 @@ class ItemReader:
         return found
 
     def _rows(self, text: str, given: list[str] | None) -> Iterator[dict[str, str]]:
-        rows = (row for row in csv.reader(io.StringIO(text), delimiter=self.delimiter) if row)
+        rows = records(text, self.delimiter)
         headers = given if given is not None else next(rows, [])
         if len(set(headers)) != len(headers):
             raise unreadable("CSV headers cannot contain duplicates.")
