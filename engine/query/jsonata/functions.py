@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from engine.query.jsonata.program import MAX_ITEMS, Chance, FunctionError
+from engine.query.jsonata.program import MAX_ITEMS, TOO_MUCH, Chance, FunctionError
 from engine.query.jsonpath.java import JavaRandom
 from engine.values import JSON, check_json
 
@@ -37,25 +37,27 @@ class Function(NamedTuple):
 
 
 def partition(array: list[JSON] | None, size: float | None) -> JSON:
-    """`$partition([1, 2, 3], 2)` is `[[1, 2], [3]]`."""
-    if array is None or size is None:
+    """`$partition([1, 2, 3], 2)` is `[[1, 2], [3]]`. A fraction is cut off; chunks of 0 are undefined (AWS)."""
+    if array is None or size is None or int(size) == 0:
         return None
-    if size != int(size) or size < 1:
-        raise FunctionError("$partition: the size of a chunk must be a positive integer")
     step = int(size)
+    if step < 0:
+        raise FunctionError("$partition: the size of a chunk must be a positive integer")
     return [array[start : start + step] for start in range(0, len(array), step)]
 
 
 def range_(first: float | None, last: float | None, step: float | None) -> JSON:
-    """`$range(1, 9, 2)` is `[1, 3, 5, 7, 9]`. It is a sequence: one number stands alone, none is undefined (AWS)."""
-    if first is None or last is None or step is None:
+    """`$range(1, 9, 2)` is `[1, 3, 5, 7, 9]`. Fractions are cut off; a step of 0 is undefined (AWS).
+
+    It is a sequence: one number stands alone, none is undefined (AWS).
+    """
+    if first is None or last is None or step is None or int(step) == 0:
         return None
-    if step == 0:
-        raise FunctionError("$range: the step must not be 0")
-    steps = (last - first) / step
-    if steps >= MAX_ITEMS:
-        raise FunctionError(f"$range: the result would have more than {MAX_ITEMS} items")
-    numbers = [first + place * step for place in range(int(steps) + 1)] if steps >= 0 else []
+    start, by = int(first), int(step)
+    places = (int(last) - start) // by + 1
+    if places > MAX_ITEMS:
+        raise FunctionError(TOO_MUCH)
+    numbers = [start + place * by for place in range(places)]
     return numbers if len(numbers) > 1 else next(iter(numbers), None)
 
 

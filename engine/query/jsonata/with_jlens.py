@@ -35,7 +35,7 @@ from engine.values import JSON
 
 LIMITS: Final[dict[str, Any]] = {
     "timeout": TIMEOUT,
-    "max_depth": MAX_DEPTH,
+    "max_depth": MAX_DEPTH + 2,  # the block and the object around the expression
     "max_steps": MAX_STEPS,
     "max_array_length": MAX_ITEMS,
     "max_string_length": MAX_TEXT,
