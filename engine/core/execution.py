@@ -95,10 +95,8 @@ class ForkProgress:
         return new
 
     def item(self, index: int) -> JSON:
-        """The item of a Map's child, without its key; None for a Parallel."""
-        if self.items is None:
-            return None
-        return self.items[index]["Value"] if self.keyed else self.items[index]
+        """The item of a Map's child; None for a Parallel. The child of an object gets a pair (AWS, "ItemsPath")."""
+        return None if self.items is None else self.items[index]
 
     def to_json(self) -> dict[str, JSON]:
         """The snapshot."""

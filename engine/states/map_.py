@@ -174,7 +174,7 @@ class Map(State):
         """The items of a fork without batches, after ItemSelector."""
         items = fork.items or []
         if self.selector is None:
-            return [item["Value"] for item in items] if fork.keyed else items
+            return items
         origin, around = self.origin(fork.source, scope), cast(ItemScope, scope)
         scopes = (around.with_item(index, item, fork.keyed, origin) for index, item in enumerate(items))
         return [self.selector.evaluate(fork.source, inner) for inner in scopes]

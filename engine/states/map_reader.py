@@ -16,6 +16,7 @@ from engine.outcomes import Call, Resource
 from engine.query import Expression, Scope
 from engine.states.delimited import records
 from engine.states.map_items import number, read_limit
+from engine.states.moments import parse_timestamp
 from engine.states.resource import parse_resource
 from engine.values import JSON
 
@@ -220,8 +221,10 @@ def _text(answer: JSON) -> str:
 
 
 def _listed(entry: dict[str, JSON]) -> dict[str, JSON]:
-    """An object of a listing as an item: as recorded, its ETag is called Etag there."""
-    return {"Etag" if name == "ETag" else name: value for name, value in entry.items()}
+    """An object of a listing as an item: its ETag is called Etag there (recorded), and times are seconds (measured)."""
+    item = {"Etag" if name == "ETag" else name: value for name, value in entry.items()}
+    moment = parse_timestamp(item.get("LastModified"))
+    return item if moment is None else {**item, "LastModified": moment}
 
 
 def _members(found: JSON) -> list[JSON]:
