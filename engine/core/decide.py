@@ -109,8 +109,9 @@ def _deadline(run: Advance, event: DeadlineReached) -> None:
 
 
 def _stop(run: Advance, event: ExecutionStopped) -> None:
-    if not run.execution.events:
-        run.changed[ROOT] = Frame(ROOT, run.machine.start_at, run.execution.input, 0)  # a child that has not begun
+    if not run.execution.events:  # a child that has not begun
+        run.execution.started = run.execution.started or event.time
+        run.changed[ROOT] = Frame(ROOT, run.machine.start_at, run.execution.input, 0)
     root = _root(run)
     root.last = 0  # as on AWS: nothing in the flow led to it
     run.end(root, ABORTED, "ExecutionAborted", error=event.error, cause=event.cause)
