@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from engine.errors import ExecutionFailure
@@ -11,6 +12,8 @@ from engine.states.results import language_of, numeric
 from engine.values import JSON, dump
 
 MAX_ITEMS: Final = 100_000_000
+LONG: Final = re.compile(r"[+-]?[0-9]{1,19}")
+FLOAT: Final = re.compile(r"[+-]?[0-9]{1,19}(\.[0-9]{1,19})?")
 
 BATCHER_SCHEMA: JSON = {"type": "object"}
 
@@ -20,17 +23,32 @@ def number(
 ) -> float:
     """The value of a limit: fixed, by path or an expression; 0 when there is none. Raises States.Runtime."""
     found = limit.evaluate(data, scope) if isinstance(limit, Expression) else limit or 0
-    if isinstance(found, str) and found.isdecimal():
-        found = int(found)  # AWS takes the digits of a text too
-    fits = isinstance(found, int | float) and not isinstance(found, bool)
-    if fits and (not whole or found == int(found)):
-        return int(found) if whole else float(found)
+    value = _long(found) if whole else _float(found)
+    if value is not None:
+        return value
     shown = found if isinstance(found, str) else dump(found)
     source = limit.source if isinstance(limit, Expression) else ""
     kind = "integer" if whole else "float"
     raise ExecutionFailure(
         "States.Runtime", f'The {field}Path field refers to value "{shown}" which is not a valid {kind}: {source}'
     )
+
+
+def _long(found: JSON) -> int | None:
+    """A whole number, or a text of one: AWS reads both as the text of a 64-bit integer, and so no 2.0 (measured)."""
+    if isinstance(found, str) and LONG.fullmatch(found):
+        found = int(found)
+    whole = isinstance(found, int) and not isinstance(found, bool)
+    return found if whole and -(2**63) <= found < 2**63 else None
+
+
+def _float(found: JSON) -> float | None:
+    """A number, or a text of one."""
+    if isinstance(found, bool) or not (
+        isinstance(found, int | float) or (isinstance(found, str) and FLOAT.fullmatch(found))
+    ):
+        return None
+    return float(found)
 
 
 def read_limit(

@@ -22,7 +22,7 @@ def unexpected(language: str, expression: Expression, field: str, expected: str,
 
 
 def numeric(language: str, expression: Expression, field: str, *, whole: bool = False) -> Expression:
-    """The expression, refusing every value that is no number; with `whole`, no whole number."""
+    """The expression, refusing every value that is no number; with `whole`, no whole number, and giving an int."""
     read = expression.evaluate
 
     def evaluate(data: JSON, scope: Scope) -> JSON:
@@ -32,7 +32,7 @@ def numeric(language: str, expression: Expression, field: str, *, whole: bool = 
         if whole and found != int(found):
             said = f"The {field} field must be a whole number: {dump(found)}"
             raise ExecutionFailure(QUERY_ERROR, said, kind="value", location=field)
-        return found
+        return int(found) if whole else found
 
     return Expression(expression.source, evaluate, expression.references)
 
