@@ -25,9 +25,14 @@ def check(scope: Scope, pointer: Pointer, start_at: str | None) -> None:
     _report_unreachable(scope, pointer, start_at, reached)
     if not scope.names:
         return
-    if not ends:
-        hint = "give one state End: true, or add a Succeed or Fail"
-        scope.reading.problem("no-end", "The machine has no state in which it can end", (*pointer, "States"), hint=hint)
+    if not (ends if pointer else scope.ends):
+        # As on AWS, only the outermost machine needs an end, and a transition to a state that is missing is none.
+        said, hint = (
+            "The machine has no state in which it can end",
+            "give one state End: true, or add a Succeed or Fail",
+        )
+        severity = "warning" if pointer else "error"
+        scope.reading.problem("no-end", said, (*pointer, "States"), hint=hint, severity=severity)
         return
     ending = _closure(ends, before)
     for name in scope.names:

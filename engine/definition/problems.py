@@ -92,7 +92,12 @@ CODES: Final[dict[str, Code]] = {
     "duplicate-label": Code("Two Maps have the same label.", "Label: rides"),
     "no-transition": Code("The state says neither where to go next nor that it is an end.", "Type: Pass", at_key=True),
     "next-and-end": Code("The state has both Next and End.", "Next: Book\nEnd: true", at_key=True),
-    "no-end": Code("The machine has no state in which it can end.", "A: {Type: Pass, Next: A}", at_key=True),
+    "no-end": Code(
+        "The machine has no state in which it can end.",
+        "A: {Type: Pass, Next: A}",
+        at_key=True,
+        severity="error or warning",
+    ),
     "endless-loop": Code(
         "From this state no end can be reached.", "A: {Type: Pass, Next: A}", at_key=True, severity="warning"
     ),

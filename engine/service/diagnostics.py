@@ -179,6 +179,12 @@ def _path(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
     return (NOT_A_REFERENCE if exact else f"{NOT_A_REFERENCE}: {problem.message}"), problem.pointer
 
 
+def _states_all(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
+    """Where in the list it is, as quoted by those whom AWS refused."""
+    names = at(definition, problem.pointer)
+    return "States.ALL must appear alone and at end of list", (*problem.pointer, names.index("States.ALL"))
+
+
 def _resource(problem: Problem, definition: JSON) -> tuple[str, Pointer]:
     uri = at(definition, problem.pointer)
     said = "The value is not a valid resource ARN, or the resource is not available in this region."
@@ -222,6 +228,7 @@ SAYINGS: Final[dict[str, tuple[str, Say]]] = {
     "no-transition": (SCHEMA, _fixed("These fields are required: [Next]")),
     "not-express": (SCHEMA, _express),
     "out-of-range": (SCHEMA, _range),
+    "states-all": (SCHEMA, _states_all),
     "too-deep": ("TOO_DEEPLY_NESTED", _as_it_is),
     "unknown-field": (SCHEMA, _unsupported),
     "unknown-state": (TARGET, _target),
@@ -245,7 +252,7 @@ def _code(problem: Problem) -> str:
 def diagnose(problems: list[Problem], definition: JSON) -> list[Diagnostic]:
     """The diagnostics for the errors among the problems, in their order."""
     found: list[Diagnostic] = []
-    endless = any(problem.code == "no-end" for problem in problems)
+    endless = any(problem.code == "no-end" and problem.severity == "error" for problem in problems)
     malformed = any(problem.severity == "error" and _code(problem) == SCHEMA for problem in problems)
     missing = _missing_together(problems)
     for problem in problems:
