@@ -43,12 +43,10 @@ def _long(found: JSON) -> int | None:
 
 
 def _float(found: JSON) -> float | None:
-    """A number, or a text of one."""
-    if isinstance(found, bool) or not (
-        isinstance(found, int | float) or (isinstance(found, str) and FLOAT.fullmatch(found))
-    ):
-        return None
-    return float(found)
+    """A number, or a text of one. An int stays one, since it may be too large for a float."""
+    if isinstance(found, str):
+        return float(found) if FLOAT.fullmatch(found) else None
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def read_limit(

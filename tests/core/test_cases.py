@@ -166,6 +166,18 @@ def test_an_activity_that_nobody_takes_up_times_out_without_having_started() -> 
     ]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"ToleratedFailurePercentagePath": "$.n"}, {"ToleratedFailureCountPath": "$.n"}, {"MaxConcurrencyPath": "$.n"}],
+)
+def test_a_limit_that_no_machine_number_holds_fails_the_flow_and_not_the_engine(fields: dict[str, str]) -> None:
+    processor = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+    state = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": processor, "End": True, **fields}
+    for number in (10**400, -(10**400)):
+        outcome = simulate({"StartAt": "M", "States": {"M": state}}, {"items": [1], "n": number})
+        assert (outcome.status, outcome.error) == ("FAILED", "States.Runtime")
+
+
 LONG = "x" * MAX_PAYLOAD_BYTES
 
 
