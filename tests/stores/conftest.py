@@ -8,14 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stores.servers import postgres, schema
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """A PostgreSQL server."""
-    with postgres() as url:
-        yield url
+from tests.stores.servers import schema
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
