@@ -42,15 +42,13 @@ def request(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """
     now = ctx.now()
     sealed_by = sealed_with(payload, "request")
+    booking_id = identifiers.booking_id(ctx.execution, ctx.idempotency_key, now)
     with repository(ctx) as repo:
         payload = _opened(repo, payload)
-    asked = _valid(payload)
-    whole = requests.complete(asked, now)
-    rest, personal = requests.split(whole)
-    booking_id = identifiers.booking_id(ctx.execution, ctx.idempotency_key, now)
-    pickup = whole["pickup"]["time"]
-    doc = {"request": rest, "locale": whole["lead_passenger"].get("locale"), "request_id": payload.get("request_id")}
-    with repository(ctx) as repo:
+        whole = requests.complete(_valid(payload), now)
+        rest, personal = requests.split(whole)
+        pickup, locale = whole["pickup"]["time"], whole["lead_passenger"].get("locale")
+        doc = {"request": rest, "locale": locale, "request_id": payload.get("request_id")}
         limit = int(number(ctx.settings, "OUTBOX_LIMIT", OUTBOX_LIMIT))
         if repo.queued_events(limit) >= limit:
             raise StepError("Outbox.Full", f"{limit} events wait to be published")

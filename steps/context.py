@@ -52,8 +52,7 @@ def load(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     or flight is null, which is for the rules to judge. `amended`: of the request as it is to be changed.
     """
     with repository(ctx, reading=True) as repo:
-        booking = repo.load(payload["booking_id"])
-        personal = repo.personal(booking.booking_id)
+        booking, personal = repo.load_whole(payload["booking_id"])
         request = requested(booking, personal, amended=bool(payload.get("amended")))
         return context_of(repo, booking, personal.get("member_id"), request, ctx)
 
@@ -117,16 +116,14 @@ class _Loading:
 
     def usage(self, known: dict[str, Any]) -> dict[str, Any]:
         """Rides of the period: those taken elsewhere and the slots held here. The period is the pickup's year."""
-        sql, db = statements("queries.sql"), self.repo.db
         period, elsewhere = self.asked.pickup_time[:4], int(known.get("rides_in_period", 0))
-        taken = sql["slots_in_period"].rows(db, **self.mine(), period=period)[0]["taken"]
         since = stamp(self.now - VELOCITY)
-        attempts = sql["attempts_since"].rows(db, member_ref=self.asked.member_ref, since=since)[0]["attempts"]
+        used = statements("queries.sql")["usage"].rows(self.repo.db, **self.mine(), period=period, since=since)[0]
         return {
             "period": period,
             "rides_elsewhere": elsewhere,
-            "rides_in_period": elsewhere + taken,
-            "attempts_10m": attempts,
+            "rides_in_period": elsewhere + used["taken"],
+            "attempts_10m": used["attempts"],
         }
 
     def lounge(self) -> dict[str, Any] | None:

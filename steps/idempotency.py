@@ -49,17 +49,18 @@ def claim(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     now = stamp(datetime.fromtimestamp(payload["now_ms"] / 1000, UTC))
     locked_until = later(now, payload["lock_s"])
     with repository(ctx) as repo:
-        sql["drop_expired_key"].run(repo.db, **mine, now=now)
-        fresh = sql["insert_key"].run(
-            repo.db,
+        wanted = {
             **mine,
-            fingerprint=payload["fingerprint"],
-            booking_id=payload["subject"],
-            locked_until=locked_until,
-            now=now,
-            expires_at=later(now, payload["keep_s"]),
-        )
-        row = sql["key"].row(repo.db, **mine) or {}
+            "fingerprint": payload["fingerprint"],
+            "booking_id": payload["subject"],
+            "locked_until": locked_until,
+            "now": now,
+            "expires_at": later(now, payload["keep_s"]),
+        }
+        fresh = sql["insert_key"].row(repo.db, **wanted)
+        if fresh is None and sql["drop_expired_key"].run(repo.db, **mine, now=now):
+            fresh = sql["insert_key"].row(repo.db, **wanted)
+        row = fresh or sql["key"].row(repo.db, **mine) or {}
         state = "NEW" if fresh else _state(row, payload["fingerprint"], now)
         if state == "RESUMED" and not sql["take_over"].run(
             repo.db, **mine, locked_until=locked_until, seen=row["locked_until"]

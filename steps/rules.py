@@ -48,9 +48,9 @@ def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     if payload["phase"] not in rules.rules_of:
         raise StepError("Rules.Unavailable", f"the rules have no phase {payload['phase']}")
     with repository(ctx) as repo:
-        booking = repo.load(payload["booking_id"])
+        booking, personal = repo.load_whole(payload["booking_id"])
         amended = bool(payload.get("amended"))
-        request = requested(booking, repo.personal(booking.booking_id), amended=amended)
+        request = requested(booking, personal, amended=amended)
         context = {**payload["context"], "request": request, "quote": payload.get("quote")}
         decision = rules.evaluate(payload["phase"], context, stamp(ctx.now()))
         record = f"amended_{decision.phase}" if amended else decision.phase

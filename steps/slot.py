@@ -51,12 +51,12 @@ def reserve(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         window = {"starts_at": booking.pickup_time, "ends_at": booking.window_end}
         if not sql["lock_member"].rows(repo.db, member_ref=booking.member_ref)[0]["locked"]:
             raise StepError("Db.Conflict", "another ride of the member is being reserved at this moment")
-        taken = sql["slots_in_period"].rows(repo.db, **mine, period=usage["period"])[0]["taken"]
-        left = tier["ride_allowance"] - usage.get("rides_elsewhere", 0) - taken - 1
-        if not sql["slot"].row(repo.db, booking_id=booking.booking_id):
-            if sql["overlapping_slot"].row(repo.db, **mine, **window):
+        slots = sql["slots"].rows(repo.db, **mine, **window, period=usage["period"])[0]
+        left = tier["ride_allowance"] - usage.get("rides_elsewhere", 0) - slots["taken"] - 1
+        if not slots["own"]:
+            if slots["overlapping"]:
                 raise StepError("Slot.Conflict", "the ride overlaps another ride of the member")
-            if len(sql["open_bookings"].rows(repo.db, **mine)) >= tier["max_active_bookings"]:
+            if slots["open"] >= tier["max_active_bookings"]:
                 raise StepError("Slot.TooManyOpen", "the member has too many open rides")
             if left < 0 and not (tier.get("overage_allowed") and booking.request["accept_overage"]):
                 raise StepError("Slot.AllowanceExhausted", "the member has used all rides of the period")

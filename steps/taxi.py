@@ -46,19 +46,20 @@ def quote(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 def book(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """Create the ride: the attempt is a row before the call, and its outcome a row after it."""
     with repository(ctx) as repo:
-        booking = repo.load(payload["booking_id"])
-        creates = Attempts(repo, booking).creates()
+        booking, personal = repo.load_whole(payload["booking_id"])
+        attempts = Attempts(repo, booking)
+        creates = attempts.creates()
         spent = rides.key_is_spent(booking, creates, ctx)
         if booking.status != "REQUESTED" and not (booking.status == rides.WAITING and creates):
             raise out_of_step(booking, f"a booking that is {booking.status} asks for no ride")
         if not spent and any(attempt.may_have_made_a_ride for attempt in creates):
             raise StepError("Taxi.Ambiguous", "an earlier create of this generation was interrupted")
         # A refused quote proves that its generation has no ride: another quote is another ride, with another key.
-        generation = booking.generation + int(spent or Attempts(repo, booking).outdated())
+        generation = booking.generation + int(spent or attempts.outdated())
         doc = {**booking.doc, "quote": payload["quote"]}
         booking = repo.update(booking, ride_generation=generation, doc=doc)
-        attempt = Attempts(repo, booking).begin_create()
-        request = merged(booking.request, repo.personal(booking.booking_id).get("request", {}))
+        attempt = attempts.of(booking).begin_create()
+        request = merged(booking.request, personal.get("request", {}))
     ride = rides.create(booking, request, attempt, ctx, again=ctx.attempt > 1)
     ctx.note(f"{ride['ride_ref']} {ride['status']}")
     return ride

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 import orjson
 
-from engine.core.events import Decision, HistoryEvent
+from engine.core.events import Decision, HistoryEvent, StartTimer
 from engine.core.execution import LATER, ROOT, RUNNING, SUCCEEDED, Execution, Frame
 from engine.stores import Change, Redrive, Start, Stored
 from engine.values import JSON
@@ -96,7 +96,7 @@ def start_row(start: Start, owner: int | None) -> tuple[Any, ...]:
         plain(start.flow),
         execution.status,
         owner if start.owned and not ended else None,
-        None if ended or start.owned else execution.started,
+        None if ended or start.owned else _wakes(start.decision),
         None if ended else state,
         execution.events,
         execution.sequence,
@@ -111,6 +111,18 @@ def start_row(start: Start, owner: int | None) -> tuple[Any, ...]:
         encode(execution.input),
         encode(execution.output) if execution.status == SUCCEEDED else None,
     )
+
+
+def _wakes(decision: Decision) -> float:
+    """When a worker is to take a new execution up: at once, or when it has nothing to do before a timer, then."""
+    execution, due = decision.execution, []
+    for command in decision.commands:
+        if not isinstance(command, StartTimer):
+            return execution.started
+        due.append(command.due)
+    if execution.deadline is not None and due:
+        due.append(execution.deadline)
+    return min(due, default=execution.started)
 
 
 def reopen_row(redriven: Redrive) -> tuple[Any, ...]:

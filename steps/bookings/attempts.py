@@ -57,11 +57,20 @@ class Attempts:
         self._repo = repo
         self._booking = booking
         self._sql = statements("attempts.sql")
+        self._read: dict[str, list[Attempt]] = {}
+
+    def of(self, booking: Booking) -> Attempts:
+        """The same, of the booking as it is by now."""
+        now = Attempts(self._repo, booking)
+        now._read = self._read
+        return now
 
     def all(self, op: str) -> list[Attempt]:
         """All attempts of an operation, oldest first."""
-        rows = self._sql["attempts"].rows(self._repo.db, booking_id=self._booking.booking_id, op=op)
-        return [Attempt(**row) for row in rows]
+        if op not in self._read:
+            rows = self._sql["attempts"].rows(self._repo.db, booking_id=self._booking.booking_id, op=op)
+            self._read[op] = [Attempt(**row) for row in rows]
+        return self._read[op]
 
     def creates(self) -> list[Attempt]:
         """The attempts to create the ride of the present generation, oldest first."""
@@ -82,6 +91,7 @@ class Attempts:
 
     def finish(self, attempt_id: str, outcome: str, *, ride_ref: str | None = None, error: str | None = None) -> bool:
         """Record how an attempt ended; False when it was finished or explained meanwhile."""
+        self._read.clear()
         done = self._sql["finish_attempt"].run(
             self._repo.db,
             attempt_id=attempt_id,
@@ -99,6 +109,7 @@ class Attempts:
 
     def resolve(self, resolution: str, ride_ref: str | None = None) -> None:
         """Explain every unexplained create attempt: FOUND, ABSENT or CANCELLED."""
+        self._read.clear()
         self._sql["resolve_attempts"].run(
             self._repo.db, booking_id=self._booking.booking_id, resolution=resolution, ride_ref=ride_ref
         )
@@ -137,4 +148,5 @@ class Attempts:
             **values,
         }
         self._sql["insert_attempt"].run(self._repo.db, **row)
+        self._read.clear()
         return str(row["attempt_id"])

@@ -1,7 +1,8 @@
 -- name: insert_key
 INSERT INTO idempotency_keys (scope, idem_key, fingerprint, state, booking_id, locked_until, created_at, expires_at)
 VALUES (:scope, :idem_key, :fingerprint, 'IN_PROGRESS', :booking_id, :locked_until, :now, :expires_at)
-ON CONFLICT (scope, idem_key) DO NOTHING;
+ON CONFLICT (scope, idem_key) DO NOTHING
+RETURNING *;
 
 -- name: key
 SELECT * FROM idempotency_keys WHERE scope = :scope AND idem_key = :idem_key;

@@ -36,6 +36,7 @@ class Vault:
         self.now = now
         self._keyring = Keyring.of(settings)
         self._sql = statements("personal.sql")
+        self._known: dict[str, tuple[str, bytes]] = {}
 
     def seal(self, owner: str, purpose: str, value: Any) -> str:
         """A JSON value as text that only this vault reads; the owner gets a key when it has none."""
@@ -54,7 +55,9 @@ class Vault:
     def give(self, owner: str, booking_id: str) -> str:
         """The owner's key becomes the booking's; a booking without a request that was sealed gets a new one. Answers
         the key's name."""
-        self._sql["give_data_key"].run(self.db, owner=owner, booking_id=booking_id)
+        given = self._sql["give_data_key"].run(self.db, owner=owner, booking_id=booking_id)
+        if given and owner in self._known:
+            self._known[booking_id] = self._known[owner]
         found = self._key(booking_id)
         if found is None:
             found = self._new_key(booking_id)
@@ -63,7 +66,12 @@ class Vault:
 
     def destroy(self, booking_id: str) -> bool:
         """Make everything unreadable that was sealed for the booking; whether there was a key."""
+        self._known.clear()
         return self._sql["destroy_data_key"].run(self.db, booking_id=booking_id) > 0
+
+    def know(self, owner: str, name: str, key_id: str, wrapped: str) -> None:
+        """The owner's key, read already together with something else."""
+        self._known[owner] = (name, self._keyring.unwrap(key_id, wrapped))
 
     def rewrap(self, limit: int) -> int:
         """Encrypt up to `limit` data keys anew that are wrapped with a key of the deployment other than the present
@@ -86,14 +94,20 @@ class Vault:
         return len(rows)
 
     def _key(self, owner: str) -> tuple[str, bytes] | None:
-        row = self._sql["data_key"].row(self.db, owner=owner)
-        return (row["owner"], self._keyring.unwrap(row["key_id"], row["wrapped"])) if row else None
+        if owner not in self._known:
+            row = self._sql["data_key"].row(self.db, owner=owner)
+            if row is None:
+                return None
+            self.know(owner, row["owner"], row["key_id"], row["wrapped"])
+        return self._known[owner]
 
     def _new_key(self, owner: str) -> tuple[str, bytes]:
-        wrapped = self._keyring.wrap(keys.new_data_key())
-        self._sql["insert_data_key"].run(
-            self.db, owner=owner, key_id=self._keyring.present, wrapped=wrapped, now=self.now
+        key, present = keys.new_data_key(), self._keyring.present
+        made = self._sql["insert_data_key"].run(
+            self.db, owner=owner, key_id=present, wrapped=self._keyring.wrap(key), now=self.now
         )
+        if made:
+            self._known[owner] = (owner, key)
         found = self._key(owner)  # not the one just made, if another process was first
         assert found is not None
         return found

@@ -2,10 +2,17 @@
 INSERT INTO bookings (booking_id, reference, member_ref, status, version, ride_generation, airport_iata, lounge_code,
                       pickup_time, window_end, max_price_minor, attention, doc, created_at, updated_at)
 VALUES (:booking_id, :reference, :member_ref, :status, 1, 0, :airport_iata, :lounge_code,
-        :pickup_time, :window_end, :max_price_minor, 0, :doc, :now, :now);
+        :pickup_time, :window_end, :max_price_minor, 0, :doc, :now, :now)
+RETURNING *;
 
 -- name: booking
 SELECT * FROM bookings WHERE booking_id = :booking_id;
+
+-- With its personal part and the key of that: what most steps of a ride begin with.
+-- name: whole_booking
+SELECT b.*, p.ciphertext, k.owner AS key_owner, k.key_id, k.wrapped
+FROM bookings b LEFT JOIN booking_pii p ON p.booking_id = b.booking_id LEFT JOIN data_keys k ON k.owner = p.key_id
+WHERE b.booking_id = :booking_id;
 
 -- name: reference_taken
 SELECT 1 FROM bookings WHERE reference = :reference AND terminal_at IS NULL;
@@ -50,12 +57,12 @@ FROM booking_slots s JOIN bookings b ON b.booking_id = s.booking_id
 WHERE s.member_ref = :member_ref AND s.booking_id <> :booking_id AND b.terminal_at IS NULL
 ORDER BY s.starts_at;
 
--- name: slots_in_period
-SELECT COUNT(*) AS taken FROM booking_slots
-WHERE member_ref = :member_ref AND period = :period AND booking_id <> :booking_id;
-
--- name: attempts_since
-SELECT COUNT(*) AS attempts FROM bookings WHERE member_ref = :member_ref AND created_at >= :since;
+-- What the member has: slots of the period, and bookings made lately.
+-- name: usage
+SELECT
+  (SELECT COUNT(*) FROM booking_slots
+   WHERE member_ref = :member_ref AND period = :period AND booking_id <> :booking_id) AS taken,
+  (SELECT COUNT(*) FROM bookings WHERE member_ref = :member_ref AND created_at >= :since) AS attempts;
 
 -- Counting a member's slots and taking one must be one step. Writers of SQLite take turns by themselves.
 -- name: lock_member
@@ -63,13 +70,22 @@ SELECT 1 AS locked;
 -- name: lock_member on postgresql
 SELECT CAST(pg_try_advisory_xact_lock(hashtext('booking_slots'), hashtext(:member_ref)) AS integer) AS locked;
 
--- name: slot
-SELECT booking_id FROM booking_slots WHERE booking_id = :booking_id;
-
 -- name: overlapping_slot
 SELECT booking_id FROM booking_slots
 WHERE member_ref = :member_ref AND booking_id <> :booking_id AND active = 1
   AND starts_at < :ends_at AND ends_at > :starts_at;
+
+-- Whether the booking holds a slot, and beside it: slots of the period, slots that overlap, bookings that are open.
+-- name: slots
+SELECT
+  (SELECT COUNT(*) FROM booking_slots WHERE booking_id = :booking_id) AS own,
+  (SELECT COUNT(*) FROM booking_slots
+   WHERE member_ref = :member_ref AND period = :period AND booking_id <> :booking_id) AS taken,
+  (SELECT COUNT(*) FROM booking_slots
+   WHERE member_ref = :member_ref AND booking_id <> :booking_id AND active = 1
+     AND starts_at < :ends_at AND ends_at > :starts_at) AS overlapping,
+  (SELECT COUNT(*) FROM booking_slots s JOIN bookings b ON b.booking_id = s.booking_id
+   WHERE s.member_ref = :member_ref AND s.booking_id <> :booking_id AND b.terminal_at IS NULL) AS open;
 
 -- name: insert_slot
 INSERT INTO booking_slots (booking_id, member_ref, period, starts_at, ends_at)

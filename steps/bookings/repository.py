@@ -73,11 +73,11 @@ class Repository:
         `row`: booking_id, reference, member_ref, airport_iata, lounge_code, pickup_time, window_end, max_price_minor.
         """
         cycle = lifecycle()
-        self._sql["insert_booking"].run(self.db, **row, status=cycle.initial, doc=_dump(doc), now=self.now)
-        booking = self.load(str(row["booking_id"]))
+        made = self._sql["insert_booking"].rows(self.db, **row, status=cycle.initial, doc=_dump(doc), now=self.now)
+        booking = Booking.of(made[0])
         self._keep_personal(booking, personal, sealed_by or booking.booking_id)
         self._record(booking, None, "created", "flow", None)
-        self.emit(booking, cycle.initial_event, None)
+        self._put(booking.booking_id, envelope(booking, cycle.initial_event, 1, None, *self._made()))
         return booking
 
     def load(self, booking_id: str) -> Booking:
@@ -86,6 +86,18 @@ class Repository:
         if row is None:
             raise StepError("Booking.Unknown", f"there is no booking {booking_id}")
         return Booking.of(row)
+
+    def load_whole(self, booking_id: str) -> tuple[Booking, dict[str, Any]]:
+        """The booking and its personal part (see `personal`). Raises StepError Booking.Unknown."""
+        row = self._sql["whole_booking"].row(self.db, booking_id=booking_id)
+        if row is None:
+            raise StepError("Booking.Unknown", f"there is no booking {booking_id}")
+        sealed, *key = (row.pop(name) for name in ("ciphertext", "key_owner", "key_id", "wrapped"))
+        if sealed is None:
+            return Booking.of(row), {}
+        if key[0] is not None:
+            self.vault.know(booking_id, *key)
+        return Booking.of(row), self.vault.open(booking_id, PERSONAL, sealed)
 
     def personal(self, booking_id: str) -> dict[str, Any]:
         """The personal part of the booking, `{member_id, request}`; empty once erased."""

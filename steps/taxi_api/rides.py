@@ -54,8 +54,8 @@ MAX_COMMIT_DELAY_S, READ_LAG_S = 120.0, 5.0
 def stored(booking_id: str, ctx: StepContext) -> tuple[Booking, dict[str, Any]]:
     """The booking and its whole request, personal part included."""
     with repository(ctx, reading=True) as repo:
-        booking = repo.load(booking_id)
-        return booking, merged(booking.request, repo.personal(booking_id).get("request", {}))
+        booking, personal = repo.load_whole(booking_id)
+        return booking, merged(booking.request, personal.get("request", {}))
 
 
 def create(
