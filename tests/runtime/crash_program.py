@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,16 @@ class Watched:
         self.real, self.fuse = real, fuse
 
     def execute(self, sql: str, *parameters: Any) -> Any:
+        return self._passed(self.real.execute, sql, *parameters)
+
+    def command(self, sql: str) -> None:
+        self._passed(self.real.command, sql)
+
+    def _passed(self, run: Callable[..., Any], sql: str, *parameters: Any) -> Any:
         if not self._commits(sql):
-            return self.real.execute(sql, *parameters)
+            return run(sql, *parameters)
         self.fuse.pass_by("before-commit")
-        done = self.real.execute(sql, *parameters)
+        done = run(sql, *parameters)
         self.fuse.pass_by("after-commit")
         return done
 
