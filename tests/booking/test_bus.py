@@ -147,7 +147,7 @@ def test_a_refused_event_is_held_with_the_later_ones_of_its_booking_and_people_a
     names = [book(desk, number) for number in range(3)]
     bus = Picky(topic[0].removeprefix("sns://").split("?")[0], "eu-west-1", aws)
     bus.refuses = names[1]
-    monkeypatch.setattr("steps.relay._bus", lambda settings: bus)
+    monkeypatch.setattr("steps.relay.bus", lambda settings: bus)
     relay(desk)
     assert [(name, seq) for name, seq, _ in unpublished(desk)] == [(names[1], 1), (names[1], 2), (names[1], 3)]
     assert unpublished(desk)[0][2] == "InvalidParameter"
