@@ -11,19 +11,26 @@ from engine.stores import Signal
 LOOK_SECONDS: Final = 0.01
 """How often others' writes are looked for."""
 POLL_SECONDS: Final = 1.0
-"""How often due executions, and processes that are gone, are looked for when nothing says that there are any."""
+"""How often due executions, and processes that are gone, are looked for when nothing says that there are any. A sign of
+life is given then, so it is more often where the lease is short."""
+CLAIM: Final = 500
+"""Most executions taken up at once."""
 
 
 class Lookout:
     """`due`: when the next free execution is to be taken up (None: none is), as far as is known. `stirred`: this worker
-    itself has started executions or left signals, and so has to ask."""
+    itself has started executions or left signals, and so has to ask. `ration`: most executions to take up at once.
+    Halved whenever the lease was lost, it grows while it is kept: a worker too slow for its lease must not take up so
+    much that it loses it again, for ever."""
 
-    def __init__(self, host: EngineHost) -> None:
+    def __init__(self, host: EngineHost, lease: float) -> None:
         self._store = host.store
         self._clock = host.clock
         self._pauses = host.pauses
         self._looked = self._polled = 0.0
+        self._poll = min(POLL_SECONDS, lease / 3)
         self._heeded: set[int] = set()
+        self.ration = CLAIM
         self.due: float | None = 0.0
         self.stirred = False
 
@@ -33,7 +40,7 @@ class Lookout:
         if moment < self._looked + LOOK_SECONDS and not now and not self.stirred:
             return False
         self._looked = moment
-        if now or moment >= self._polled + POLL_SECONDS:
+        if now or moment >= self._polled + self._poll:
             self._polled = 0.0
         stirred, self.stirred = self.stirred, False
         return stirred or self._store.changed() or not self._polled
@@ -43,6 +50,7 @@ class Lookout:
         if not self._polled:
             freed = self._store.beat()
             self._polled = time.monotonic()
+            self.ration = min(CLAIM, self.ration + CLAIM // 20)
             if freed:
                 logger.warning("%d executions of a process that is gone are free again", freed)
         self.due = self._clock.now()
@@ -60,8 +68,9 @@ class Lookout:
         self._heeded.difference_update(signals)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """The lease was lost: forget everything, and take up less at once."""
         self._heeded.clear()
+        self.ration = max(1, self.ration // 2)
 
     @property
     def claims(self) -> bool:

@@ -22,15 +22,13 @@ from engine.core.execution import RUNNING
 from engine.errors import EngineError, LeaseLost, StoreUnavailable
 from engine.runtime.context import EngineHost, logger
 from engine.runtime.held import Alarms, Held, tell_lag
-from engine.runtime.lookout import LOOK_SECONDS, Lookout
+from engine.runtime.lookout import CLAIM, LOOK_SECONDS, Lookout
 from engine.runtime.machines import Machines, opening
 from engine.runtime.making import Calls
 from engine.runtime.signals import event_of
 from engine.runtime.writing import Batch, Flight, Pilot, Submission, write_within
 from engine.stores import KEEP, Begun, Signal, Stored
 
-CLAIM: Final = 500
-"""Most executions taken up at once."""
 SET_ASIDE_SECONDS: Final = 60.0
 """How long an execution that this worker cannot run is left alone."""
 LONGEST_PAUSE: Final = 2.0
@@ -56,7 +54,7 @@ class Scheduler:
         self.flight: Flight | None = None
         self.pilot = Pilot()
         self.alarms = Alarms()
-        self.lookout = Lookout(host)
+        self.lookout = Lookout(host, lease)
         self.pause = 0.0
         self.draining: float | None = None
         self.restless = self.outside = self.returned = False
@@ -202,7 +200,7 @@ class Scheduler:
         """How many more executions to take up: few enough, and none while calls wait for a thread."""
         if self.calls.waiting > 2 * self.pool.size + CLAIM:
             return 0
-        return min(self.most - len(self.held), CLAIM)
+        return min(self.most - len(self.held), self.lookout.ration)
 
     def heed(self, signals: list[Signal]) -> None:
         """Callbacks, or that an execution is to stop."""

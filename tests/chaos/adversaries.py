@@ -8,6 +8,9 @@ import time
 
 from tests.chaos.trial import LEASE, Trial
 
+FULL_BYTES = 1_000_000
+"""No file of a worker grows beyond that while its disk is full. The world outside, which has files too, stays below."""
+
 
 def kill(trial: Trial) -> None:
     """kill -9 of a worker; another one is started."""
@@ -45,7 +48,7 @@ def fill_disk(trial: Trial) -> None:
     with trial.taken() as worker:
         if worker.poll() is None:
             unlimited = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (20_000, unlimited[1]))
+            resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (FULL_BYTES, unlimited[1]))
             time.sleep(trial.random.random())
             resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, unlimited)
             trial.seen["disks full for a worker"] += 1

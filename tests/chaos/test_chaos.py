@@ -78,7 +78,7 @@ def endure(trial: Trial, seconds: float, *adversaries: Any, pause: float = 0.4) 
     return found
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 @pytest.mark.chaos
 @pytest.mark.parametrize(
     "adversaries",
@@ -90,7 +90,7 @@ def test_sqlite_endures(tmp_path: Path, adversaries: Any) -> None:
     endure(trial, SECONDS, *adversaries)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 @pytest.mark.chaos
 @pytest.mark.parametrize("kind", ["kill", "freeze", "clock", "server", "everything"])
 def test_postgresql_endures(tmp_path: Path, server: Server, kind: str) -> None:
