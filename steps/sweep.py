@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine import StepContext, StepError, step
+from steps.bookings import following
 from steps.bookings.booking import Booking
 from steps.bookings.lifecycle import lifecycle
 from steps.bookings.moments import later
@@ -29,6 +30,7 @@ WATCH_AT_S = (60, 300, 900, 3600, 6 * 3600, 24 * 3600)
 """When to look for a ride that may turn up after its booking was given up, from then on."""
 LISTS = ("giving_up", "cancelling", "watches", "messages", "rides", "points")
 CANCELLED, NONE, ALIVE = "CANCELLED", "NONE", "ALIVE"
+WAITED_FOR = ("CONFIRMED", "DRIVER_ASSIGNED", "DRIVER_EN_ROUTE", "DRIVER_ARRIVED")
 LIST = {"type": "array", "items": {"type": "object"}}
 
 
@@ -105,6 +107,8 @@ def watch(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         result = _end(ride, ctx)
         with repository(ctx) as repo:
             repo.need_people(repo.load(booking.booking_id))
+        if result == ALIVE:
+            _take_over(booking.booking_id, ride["ride_id"], ctx)
     with repository(ctx) as repo:
         closed = _next(repo, reference, result)
     ctx.note(result)
@@ -124,6 +128,21 @@ def _end(ride: dict[str, Any], ctx: StepContext) -> str:
             raise
         return ALIVE  # it drives, or has driven: that is for people
     return CANCELLED
+
+
+def _take_over(booking_id: str, ride_id: str, ctx: StepContext) -> None:
+    """The passenger sits in the other of two rides: that one is the booking's now, and its own is cancelled. When this
+    ends between the two, the next look finds the old one as a ride that nobody wants."""
+    ride = Taxi(ctx).get(ride_id)
+    with repository(ctx) as repo:
+        booking = repo.load(booking_id)
+        own = booking.ride_ref
+        if ride["status"] != "PASSENGER_ON_BOARD" or own is None or booking.status not in WAITED_FOR:
+            return
+        # Each ride counts its own changes, so what is known of the old one says nothing of this one.
+        booking = repo.update(booking, ride_ref=ride_id, doc={**booking.doc, "ride": None})
+        following.follow(repo, booking, ride, actor="supplier")
+    rides.cancel_ride(own, "DUPLICATE", ctx)
 
 
 def _next(repo: Repository, reference: str, result: str) -> bool:

@@ -95,7 +95,7 @@ def asked_too_often(rows: Rows) -> Iterator[str]:
     sent = "FROM ride_attempts WHERE op = 'CREATE' AND outcome <> 'NOT_SENT'"
     for row in rows(f"SELECT client_reference, COUNT(*) AS creates {sent} GROUP BY client_reference"):
         if row["creates"] > CREATES:
-            yield row["client_reference"]
+            yield f"{row['client_reference']}: {row['creates']} creates"
     references = {row["client_reference"] for row in rows("SELECT client_reference FROM ride_attempts")}
     generations = Counter(reference.rpartition("-r")[0] for reference in references)
     yield from (booking for booking, count in generations.items() if count > GENERATIONS)
@@ -104,8 +104,9 @@ def asked_too_often(rows: Rows) -> Iterator[str]:
     for row in rows(query):
         begun.setdefault(row["booking_id"], []).append(row["started_at"])
     for booking, moments in begun.items():
-        if sum(moment <= later(moments[0], 3600) for moment in moments) > CALLS_IN_AN_HOUR:
-            yield booking
+        calls = sum(moment <= later(moments[0], 3600) for moment in moments)
+        if calls > CALLS_IN_AN_HOUR:
+            yield f"{booking}: {calls} calls"
 
 
 def untold_ends(rows: Rows, lines: list[dict[str, Any]]) -> Iterator[str]:

@@ -234,3 +234,20 @@ def finish(here: World) -> None:
     for name in here.engine.unfinished():
         if not name.startswith("track-"):
             here.engine.resume(name)
+
+
+def test_of_two_rides_the_one_with_the_passenger_on_board_is_the_booking_s(world: Any) -> None:
+    boards = {"op": "cancelRide", "nth": 1, "fault": "cancel_ride_in_progress"}
+    here = world(plan={"faults": [{"op": "createRide", "fault": "two_live_rides"}, boards]})
+    assert here.book(scheduled()).output["status"] == "CONFIRMED"
+    before = booking(here)["ride_ref"]
+    here.clock.advance(130)
+    for _ in range(3):
+        sweep(here)
+        here.clock.advance(130)
+    (live,) = [ride for ride in here.sim.rides() if ride["live"]]
+    after = booking(here)
+    assert live["status"] == "PASSENGER_ON_BOARD"
+    assert (after["ride_ref"], after["status"], after["attention"]) == (live["ride_ref"], "IN_PROGRESS", 1)
+    assert after["ride_ref"] != before
+    assert here.violations() == []

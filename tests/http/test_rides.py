@@ -243,3 +243,15 @@ def test_operations_see_what_is_counted_and_members_do_not(front: Make) -> None:
     counted = re.compile(r'http_request_seconds_count\{operation="metrics",status="200"\} (\S+)')
     assert float(counted.findall(after)[0]) == sum(map(float, counted.findall(before))) + 1
     assert "outbox_age_seconds" in after
+
+
+def test_what_is_somebody_else_s_is_not_found_even_while_the_flow_goes_on(front: Make) -> None:
+    service = front()
+    booked = service.book().headers["Location"]
+    service.engine.pause_step("cancel.*")
+    for key, path in (("k" * 20, booked), ("l" * 20, "/v1/bookings/bkg_01HX5ZJ8Q4M6T2V9C3N7R1K5PA")):
+        answer = service.ask(
+            "POST", f"{path}/cancellation", {}, member=BEN, idempotency_key=key, prefer="respond-async"
+        )
+        assert (answer.status, answer.json()["code"]) == (404, "not_found")
+    assert service.ask("GET", booked).json()["status"] == "CONFIRMED"

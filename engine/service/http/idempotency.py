@@ -111,7 +111,7 @@ def fate(ending: Ending | None, status: int, *, unforeseen: bool) -> Fate:
     """
     if ending is not None and not ending.succeeded and status in FREED:
         return Fate.FREE
-    if status == 202 or (ending is None and unforeseen):
+    if status == 202 or (ending is None and (unforeseen or status >= 500)):
         return Fate.OPEN
     return Fate.KEPT
 

@@ -324,8 +324,9 @@ class HttpService:
         """The answer while the flow goes on: what it is about as it is now, or what was accepted."""
         ending = self._present(ask, flow, present)
         if not ending.succeeded:
-            body = self._evaluate(flow.accepted, ask.variables(**present)) if flow.accepted else {}
-            ending = Ending("SUCCEEDED", body)
+            if not flow.accepted:  # what the flow works on cannot be read by this caller, now or ever
+                raise self.answering.refusal(flow, ending)
+            ending = Ending("SUCCEEDED", self._evaluate(flow.accepted, ask.variables(**present)))
         return self.answering.of(flow, ending, ask.variables(**present), self.clock.now(), ask.request)
 
     def _present(self, ask: Ask, flow: Flow, more: Mapping[str, JSON]) -> Ending:
