@@ -27,7 +27,7 @@ soak: $(VENV)/dev    ## book 10,000 rides while processes are killed and the tax
 	$(BIN)/python -m tests.soak $(SOAK)
 
 chaos: $(VENV)/dev   ## kill and stop workers and databases for minutes; CHAOS_SEED, CHAOS_EXECUTIONS, CHAOS_SECONDS
-	$(BIN)/python -m pytest -q -s -m chaos tests/chaos tests/meta
+	$(BIN)/python -m pytest -q -s -m chaos tests/chaos tests/runtime tests/meta
 
 check: $(VENV)/dev   ## format, lint, types, generated files
 	$(BIN)/ruff format --check .

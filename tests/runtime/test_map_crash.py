@@ -17,6 +17,8 @@ from tests.runtime.crash_program import Fuse
 from tests.runtime.map_crash_program import FLOW, ITEMS, steps
 from tests.stores.servers import schema
 
+pytestmark = pytest.mark.chaos
+
 ROOT = Path(__file__).resolve().parents[2]
 WAYS = {
     ("sqlite", "worker"): 19,
