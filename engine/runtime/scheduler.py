@@ -248,7 +248,7 @@ class Scheduler:
         if self.calls.within:
             batch = write_within(self.store, self.calls, dirty.values(), submitted, now)
             self.dirty, self.submitted = {}, []
-            self.lookout.stirred |= self.store.announced
+            self.lookout.stirred = True
             self.written(batch)
             return
         self.flight = Flight(self.store, dirty.values(), submitted, now)

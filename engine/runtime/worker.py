@@ -26,8 +26,6 @@ DRAIN_SECONDS: Final = 30.0
 MANY: Final = 1_000_000
 REST_SECONDS: Final = 2.0
 """How often the hooks work when nothing happens."""
-PAUSE_SECONDS: Final = 0.1
-"""How long they pause in between, so that what happens meanwhile is one piece of work for them."""
 SWITCH_SECONDS: Final = 0.001
 """How long a step may keep the interpreter from the scheduler: Python's own 5 ms would show in every commit."""
 COLLECT: Final = (50_000, 20, 50)
@@ -170,7 +168,6 @@ class Worker:
             self._rest()
             if over:
                 return
-            self._over.wait(PAUSE_SECONDS)
 
     def _rest(self) -> None:
         """Let the hooks of the steps package work, such as a relay."""

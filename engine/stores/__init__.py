@@ -227,10 +227,6 @@ class Store(Protocol):
     def announce(self, db: Connection | None = None) -> None:
         """Have those that listen look at what the transaction that is open has written; `db`: the one of `aside`."""
 
-    @property
-    def announced(self) -> bool:
-        """Whether this store itself has left something for workers since `changed` was asked."""
-
     def changed(self) -> bool:
         """Whether somebody else may have written since the last call; cheap enough to be asked a hundred times a
         second."""

@@ -38,7 +38,7 @@ from engine.stores.listing import summaries
 from engine.stores.ownership import OWNER_BITS
 from engine.stores.postgres_arrays import float8s, int8s, texts
 from engine.stores.postgres_batches import change_columns, distinct, late_ones, narrow, start_columns
-from engine.stores.postgres_connection import Session, StepConnection, connect, explained, shown, transaction
+from engine.stores.postgres_connection import StepConnection, connect, explained, shown, transaction
 from engine.stores.postgres_doubt import Doubt
 from engine.stores.postgres_listener import NOTIFY, Listener
 from engine.stores.postgres_schema import migrate
@@ -59,12 +59,14 @@ class PostgresStore:
         self._url = url
         self.owner: int | None = None
         self._lease: float | None = None
-        self._extended, self._beats = 0.0, 0
+        self._extended = 0.0
+        self._beats = 0
         self._sql = statements("postgres")
-        self._depth, self._polled = 0, 0.0
+        self._depth = 0
+        self._polled = 0.0
         self._listener: Listener | None = None
-        self._closed = self.announced = False
-        self._spare: list[Session] = []
+        self._closed = False
+        self._spare: list[psycopg.Connection[Any]] = []
         self._definitions: set[str] = set()
         self._doubt = Doubt()
         with explained(self.url):
@@ -75,13 +77,13 @@ class PostgresStore:
                 self.connection.close()
                 raise
 
-    def use(self, connection: Session) -> None:
+    def use(self, connection: psycopg.Connection[Any]) -> None:
         """Work on that connection from now on."""
         self.connection = connection
 
     # -- connections -----------------------------------------------------------------------------------------------
 
-    def _db(self) -> Session:
+    def _db(self) -> psycopg.Connection[Any]:
         """The connection, opened anew if it broke."""
         if self.connection.closed and not self._depth:
             self.connection = connect(self._url)
@@ -91,7 +93,7 @@ class PostgresStore:
                 self._beats = 0
         return self.connection
 
-    def _hold(self, connection: Session, owner: int) -> None:
+    def _hold(self, connection: psycopg.Connection[Any], owner: int) -> None:
         for _ in range(100):
             (held,) = connection.execute("SELECT pg_try_advisory_lock(%s)", (owner,)).fetchone() or (False,)
             if held:
@@ -297,13 +299,12 @@ class PostgresStore:
 
     def claim(self, now: float, limit: int) -> Claimed:
         found: list[Stored] = []
-        ((due,),) = self._read("next_due")
-        if due is not None and due <= now:
+        if self._read("any_due", (now,)):
             with self.transaction():
                 self._check_owner()
                 keys = [key for (key,) in self._read("claim", (self._owned(), now, limit))]
                 found = self._load(keys)
-            ((due,),) = self._read("next_due")
+        ((due,),) = self._read("next_due")
         return Claimed([rows.as_before(stored) for stored in found], due)
 
     def take(self, name: str) -> Stored:
@@ -337,8 +338,9 @@ class PostgresStore:
             self.announce()
 
     def signals(self) -> Sequence[Signal]:
-        found = () if self.owner is None else self._read("signals", (self.owner,))
-        return [Signal(id, key, json.loads(event)) for id, key, event in found]
+        if self.owner is None:
+            return ()
+        return [Signal(id, key, json.loads(event)) for id, key, event in self._read("signals", (self.owner,))]
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -377,12 +379,10 @@ class PostgresStore:
     def announce(self, db: Connection | None = None) -> None:
         with explained(self.url):
             (db or self._db()).execute(NOTIFY)
-        self.announced = True
 
     def changed(self) -> bool:
-        announced, self.announced = self.announced, False
         if self._listener is not None:
-            return self._listener.told() or announced
+            return self._listener.told()
         now = time.monotonic()
         if now < self._polled + POLL_SECONDS:
             return False

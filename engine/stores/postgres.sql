@@ -119,6 +119,9 @@ WHERE e.id = d.id RETURNING e.id;
 -- name: take
 UPDATE executions SET owner = %s, wakes_at = NULL, parked = NULL, version = version + 1, runs = runs + 1 WHERE id = %s;
 
+-- name: any_due
+SELECT FROM executions WHERE owner IS NULL AND wakes_at <= %s LIMIT 1;
+
 -- name: next_due
 SELECT min(wakes_at) FROM executions WHERE owner IS NULL AND wakes_at IS NOT NULL;
 

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 import psycopg
-from psycopg.pq import ConnStatus, ExecStatus
 
 from engine.errors import StoreUnavailable
 from engine.step import Connection
@@ -36,21 +35,9 @@ SCHEMA_ADVICE: Final = "Create the schema that search_path names, or look with: 
 LITERAL: Final = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|[?%]")
 
 
-class Session(psycopg.Connection[Any]):
-    """A connection that can do without a cursor where there is nothing to give and nothing to fetch."""
-
-    def command(self, text: str) -> None:
-        """Run BEGIN, COMMIT and the like: a seventh of the work of `execute`, which is most of what they cost."""
-        result = self.pgconn.exec_(text.encode())
-        if result.status != ExecStatus.COMMAND_OK:
-            if self.pgconn.status != ConnStatus.OK:
-                raise psycopg.OperationalError(self.pgconn.get_error_message())
-            raise psycopg.errors.error_from_result(result)
-
-
-def connect(url: str, *, tuned: bool = True) -> Session:
+def connect(url: str, *, tuned: bool = True) -> psycopg.Connection[Any]:
     """A connection that commits every statement outside a transaction."""
-    connection = Session.connect(
+    connection = psycopg.connect(
         url,
         autocommit=True,
         connect_timeout=CONNECT_SECONDS,
@@ -97,13 +84,13 @@ def placeholders(sql: str) -> str:
 
 
 @contextmanager
-def transaction(connection: Session, depth: int) -> Iterator[Connection]:
+def transaction(connection: psycopg.Connection[Any], depth: int) -> Iterator[Connection]:
     """Committed at the end of the block, rolled back when it raises; `depth` says whether it is a savepoint."""
     name = f"level_{depth}"
-    connection.command(f"SAVEPOINT {name}" if depth else "BEGIN")
+    connection.execute(f"SAVEPOINT {name}" if depth else "BEGIN")
     try:
         yield StepConnection(connection)
-        connection.command(f"RELEASE {name}" if depth else "COMMIT")
+        connection.execute(f"RELEASE {name}" if depth else "COMMIT")
     except BaseException:
         if not connection.broken:
             connection.execute(f"ROLLBACK TO {name}" if depth else "ROLLBACK")

@@ -273,13 +273,12 @@ class SqliteStore:
 
     def claim(self, now: float, limit: int) -> Claimed:
         found: list[Stored] = []
-        ((due,),) = self._read("next_due")
-        if due is not None and due <= now:
+        if self._read("any_due", (now,)):
             with self.transaction() as db:
                 self._check_owner()
                 keys = [key for (key,) in db.execute(self._sql["claim"], (self._owned(), now, limit)).fetchall()]
                 found = self._load(keys)
-            ((due,),) = self._read("next_due")
+        ((due,),) = self._read("next_due")
         fresh = [rows.as_before(stored) for stored in found]
         return Claimed(fresh, due)
 
@@ -350,11 +349,6 @@ class SqliteStore:
 
     def announce(self, db: Connection | None = None) -> None:
         self._data_version = -1  # others see for themselves
-
-    @property
-    def announced(self) -> bool:
-        """See Store."""
-        return self._data_version == -1
 
     def changed(self) -> bool:
         before, self._data_version = self._data_version, self.connection.execute("PRAGMA data_version").fetchone()[0]

@@ -80,6 +80,9 @@ UPDATE executions SET owner = ?1, wakes_at = NULL, parked = NULL, version = vers
 WHERE id IN (SELECT id FROM executions WHERE owner IS NULL AND wakes_at <= ?2 ORDER BY wakes_at LIMIT ?3)
 RETURNING id;
 
+-- name: any_due
+SELECT 1 FROM executions WHERE owner IS NULL AND wakes_at <= ? LIMIT 1;
+
 -- name: take
 UPDATE executions SET owner = ?, wakes_at = NULL, parked = NULL, version = version + 1, runs = runs + 1 WHERE id = ?;
 

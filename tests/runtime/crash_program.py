@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +74,10 @@ class Watched:
         self.real, self.fuse = real, fuse
 
     def execute(self, sql: str, *parameters: Any) -> Any:
-        return self._passed(self.real.execute, sql, *parameters)
-
-    def command(self, sql: str) -> None:
-        self._passed(self.real.command, sql)
-
-    def _passed(self, run: Callable[..., Any], sql: str, *parameters: Any) -> Any:
         if not self._commits(sql):
-            return run(sql, *parameters)
+            return self.real.execute(sql, *parameters)
         self.fuse.pass_by("before-commit")
-        done = run(sql, *parameters)
+        done = self.real.execute(sql, *parameters)
         self.fuse.pass_by("after-commit")
         return done
 

@@ -1,5 +1,5 @@
 """Tests here that need a store share the fixtures of the stores' tests."""
 
-from tests.stores.conftest import shared_url, url
+from tests.stores.conftest import server, shared_url, url
 
-__all__ = ["shared_url", "url"]
+__all__ = ["server", "shared_url", "url"]
