@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.stores.servers import postgres
-
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -33,10 +31,3 @@ def spans() -> Iterator[InMemorySpanExporter]:
     telemetry.listen(listener)
     yield exporter
     telemetry.leave(listener)
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """A PostgreSQL server."""
-    with postgres() as url:
-        yield url

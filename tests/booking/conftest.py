@@ -13,7 +13,14 @@ from steps.simulator import Simulator
 from steps.taxi_api.health import health_of
 from steps.taxi_api.hedging import hedge_of
 from tests.booking.world import START, Desk, World
-from tests.stores.servers import schema
+from tests.stores.servers import postgres, schema
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A PostgreSQL server."""
+    with postgres() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

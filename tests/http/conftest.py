@@ -1,12 +1,10 @@
-"""A running service for tests: the real document, flows and steps, a worker, the taxi simulator; on SQLite, and on
-PostgreSQL as well for tests that are marked `on_both`."""
+"""A running service for tests: the real document, flows and steps on SQLite, a worker, the taxi simulator."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,16 +15,12 @@ from engine import Engine
 from engine.runtime.worker import Worker
 from engine.service.http import HttpService, Request, Response
 from steps.simulator import Simulator
-from tests.stores.servers import schema
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "schemas" / "openapi.yaml"
 WISH: dict[str, Any] = json.loads((ROOT / "flows/examples/booking.json").read_text())["request"]
 ANA, BEN = "mem_demo_prestige", "mem_demo_plus"
 SCOPES = "bookings:read bookings:write"
-
-on_both = pytest.mark.parametrize("kind", ["sqlite", "postgresql"], indirect=True)
-"""A test that runs once on each kind of database."""
 
 
 def wish(**changes: Any) -> dict[str, Any]:
@@ -78,26 +72,7 @@ class Front:
 
 
 @pytest.fixture
-def kind(request: pytest.FixtureRequest) -> str:
-    """The kind of database."""
-    return str(getattr(request, "param", "sqlite"))
-
-
-@pytest.fixture
-def store(kind: str, request: pytest.FixtureRequest) -> Iterator[Callable[[Path], str]]:
-    """The URL of an empty store, for a folder."""
-    with ExitStack() as made:
-
-        def url(folder: Path) -> str:
-            if kind == "sqlite":
-                return f"sqlite:///{folder}/bookings.db"
-            return made.enter_context(schema(request.getfixturevalue("server")))
-
-        yield url
-
-
-@pytest.fixture
-def front(tmp_path: Path, store: Callable[[Path], str]) -> Iterator[Callable[..., Front]]:
+def front(tmp_path: Path) -> Iterator[Callable[..., Front]]:
     """A factory: `front("F07", TAXI_TIMEOUT_SCALE="0.1")` gives a Front with these faults and settings."""
     made: list[Front] = []
 
@@ -105,7 +80,7 @@ def front(tmp_path: Path, store: Callable[[Path], str]) -> Iterator[Callable[...
         folder = tmp_path / f"front-{len(made)}"
         folder.mkdir()
         settings.setdefault("EVENT_LOG", str(folder / "events.jsonl"))
-        made.append(Front(store(folder), settings, faults, **(options or {})))
+        made.append(Front(f"sqlite:///{folder}/bookings.db", settings, faults, **(options or {})))
         return made[-1]
 
     yield make

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.http.conftest import ANA, BEN, Front, on_both, wish
+from tests.http.conftest import ANA, BEN, Front, wish
 
 Make = Callable[..., Front]
 UNKNOWN = "bkg_01HX5ZJ8Q4M6T2V9C3N7R1K5PA"
 
 
-@on_both
 def test_a_ride_is_booked_and_can_be_read(front: Make) -> None:
     service = front()
     made = service.book(wish())
@@ -34,7 +33,6 @@ def test_what_is_known_already_is_not_sent_again(front: Make) -> None:
     assert service.ask("GET", made.headers["Location"], if_none_match='"v1"').status == 200
 
 
-@on_both
 def test_a_booking_of_somebody_else_is_the_same_as_none(front: Make) -> None:
     service = front()
     made = service.book(wish())
@@ -46,7 +44,6 @@ def test_a_booking_of_somebody_else_is_the_same_as_none(front: Make) -> None:
     assert service.ask("GET", "/v1/bookings", member=BEN).json() == {"bookings": [], "next_cursor": None}
 
 
-@on_both
 def test_a_rejected_ride_is_a_problem_in_words_for_the_member_and_a_booking_to_read(front: Make) -> None:
     service = front()
     refused = service.book(wish(luggage={"large": 9, "small": 9}))
@@ -90,7 +87,6 @@ def test_small_letters_and_spaces_are_no_mistake(front: Make) -> None:
     assert front().book(wish(airport_iata=" dxb ")).status == 201
 
 
-@on_both
 def test_the_list_comes_in_pages_from_the_youngest(front: Make) -> None:
     service = front()
     ids = []
@@ -111,7 +107,6 @@ def test_the_list_comes_in_pages_from_the_youngest(front: Make) -> None:
     assert len(service.ask("GET", "/v1/bookings?to=2020-01-01T00:00:00Z").json()["bookings"]) == 0
 
 
-@on_both
 def test_a_cursor_is_good_for_the_list_and_the_member_that_it_was_made_for(front: Make) -> None:
     service = front()
     for bags in (9, 10):
@@ -143,7 +138,6 @@ def test_head_is_get_without_a_body(front: Make) -> None:
     assert (answer.status, answer.body, answer.headers["ETag"]) == (200, b"", '"v2"')
 
 
-@on_both
 def test_the_service_tells_that_it_is_ready_and_what_it_can_do(front: Make) -> None:
     service = front()
     assert service.ask("GET", "/healthz", member=None).json() == {"status": "ok"}

@@ -1,7 +1,6 @@
 """Every fault of the catalogue through the running service: what is answered, and where the booking is in the end.
 
-Each fault has a service and a taxi company of its own, on the real clock; several run side by side. All of them run on
-SQLite, and one of each kind on PostgreSQL too.
+Each fault has a service and a taxi company of its own, on the real clock; several run side by side.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,7 +24,6 @@ from steps.simulator.catalogue import catalogue
 from tests.booking import invariants
 from tests.booking.world import SIM_RIDES, connect
 from tests.http.conftest import Front, wish
-from tests.stores.servers import schema
 
 CASES: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("faults.yaml").read_text())
 SECRET = "whsec_c2VjcmV0LWZvci10ZXN0cw=="
@@ -35,30 +33,19 @@ ONCE_QUIET = ("I01", "I04", "I12", "I13", "I14", "I17", "I23")
 """Invariants that hold when everything has come to rest (I01: unless the taxi company itself makes two rides)."""
 
 
-ON_POSTGRESQL = ("F01", "F07", "F10", "F18", "F23", "F27", "F36", "F39", "F42", "F47")
-"""Booked, no answer in time, an answer that got lost, refused in four ways, cancelled, told and told falsely."""
-PLACES = [("sqlite", fault) for fault in CASES] + [("postgresql", fault) for fault in ON_POSTGRESQL]
-Answers = dict[tuple[str, str], Future[dict[str, Any]]]
-
-
 def test_every_fault_of_the_catalogue_has_an_answer() -> None:
     assert list(CASES) == list(catalogue())
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory, server: str) -> Iterator[Answers]:
-    def played(kind: str, fault: str) -> dict[str, Any]:
-        folder = tmp_path_factory.mktemp(fault)
-        with nullcontext(f"sqlite:///{folder}/bookings.db") if kind == "sqlite" else schema(server) as url:
-            return play(fault, folder, url)
-
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[dict[str, Any]]]]:
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        yield {place: pool.submit(played, *place) for place in PLACES}
+        yield {fault: pool.submit(play, fault, tmp_path_factory.mktemp(fault)) for fault in CASES}
 
 
-@pytest.mark.parametrize(("kind", "fault"), PLACES)
-def test_a_fault_has_its_answer(kind: str, fault: str, answers: Answers) -> None:
-    case, found = CASES[fault], answers[kind, fault].result()
+@pytest.mark.parametrize("fault", CASES)
+def test_a_fault_has_its_answer(fault: str, answers: dict[str, Future[dict[str, Any]]]) -> None:
+    case, found = CASES[fault], answers[fault].result()
     if case.get("ask") == "messages":
         assert found["http"] == case["http"]
     else:
@@ -70,26 +57,26 @@ def test_a_fault_has_its_answer(kind: str, fault: str, answers: Answers) -> None
     assert found["violations"] == []
 
 
-def play(fault: str, folder: Path, url: str) -> dict[str, Any]:
-    """What comes of one fault, with that store."""
+def play(fault: str, folder: Path) -> dict[str, Any]:
+    """What comes of one fault."""
     case = CASES[fault]
     settings = {"TAXI_TIMEOUT_SCALE": "0.2", "EVENT_LOG": str(folder / "events.jsonl"), "TAXI_WEBHOOK_SECRET": SECRET}
-    front = Front(url, settings)
+    front = Front(f"sqlite:///{folder}/bookings.db", settings)
     try:
-        with door(front) as (address, told):
-            target = {"webhook": {"url": address, "secret": SECRET}} if case.get("ask") == "messages" else {}
+        with door(front) as (url, told):
+            target = {"webhook": {"url": url, "secret": SECRET}} if case.get("ask") == "messages" else {}
             front.sim.set_plan(target, [fault])
             found = {"cancel": cancelled, "messages": driven}.get(case.get("ask", ""), booked)(front, case, told)
-            return {**found, "violations": violations(front, folder, url)}
+            return {**found, "violations": violations(front, folder)}
     finally:
         front.close()
 
 
-def violations(front: Front, folder: Path, url: str) -> list[str]:
+def violations(front: Front, folder: Path) -> list[str]:
     """The invariants that do not hold, of those that hold at every moment."""
 
     def rows(sql: str) -> list[dict[str, Any]]:
-        with closing(connect(url)) as db:
+        with closing(connect(f"sqlite:///{folder}/bookings.db")) as db:
             db.execute(SIM_RIDES)
             for ride in front.sim.rides():
                 known = (ride["ride_ref"], ride["booking_id"], ride["client_reference"], int(ride["live"]))

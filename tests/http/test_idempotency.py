@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.service.http import Response
-from tests.http.conftest import ANA, BEN, Front, on_both, wish
+from tests.http.conftest import ANA, BEN, Front, wish
 
 Make = Callable[..., Front]
 KEY = "a-key-of-the-client-1"
@@ -31,7 +31,6 @@ def bookings(service: Front) -> int:
         return int(db.execute("SELECT COUNT(*) FROM bookings").fetchone()[0])
 
 
-@on_both
 def test_a_repeat_gets_the_first_answer_byte_for_byte(front: Make) -> None:
     service = front()
     first = service.book(key=KEY)
@@ -44,7 +43,6 @@ def test_a_repeat_gets_the_first_answer_byte_for_byte(front: Make) -> None:
     assert bookings(service) == 1
 
 
-@on_both
 def test_a_refusal_is_repeated_too(front: Make) -> None:
     service = front()
     first = service.book(wish(luggage={"large": 9, "small": 9}), key=KEY)
@@ -52,7 +50,6 @@ def test_a_refusal_is_repeated_too(front: Make) -> None:
     assert (again.status, again.body) == (422, first.body)
 
 
-@on_both
 @pytest.mark.parametrize(
     ("faults", "member", "status", "code"),
     [
@@ -79,7 +76,6 @@ def test_quoted_and_bare_keys_are_the_same_and_so_are_bodies_that_say_the_same(f
     assert again.body == first.body
 
 
-@on_both
 def test_another_request_with_the_key_is_refused(front: Make) -> None:
     service = front()
     service.book(key=KEY)
@@ -87,7 +83,6 @@ def test_another_request_with_the_key_is_refused(front: Make) -> None:
     assert (other.status, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
-@on_both
 def test_the_key_of_another_member_is_another_key(front: Make) -> None:
     service = front()
     assert service.book(key=KEY).json()["booking_id"] != service.book(key=KEY, member=BEN).json()["booking_id"]
@@ -112,7 +107,6 @@ def test_nothing_is_kept_of_a_request_that_was_not_taken_on(front: Make) -> None
     assert service.book(wish(), key=KEY).status == 201
 
 
-@on_both
 def test_while_the_first_request_runs_a_repeat_is_told_to_wait(front: Make) -> None:
     service = front("F07", TAXI_TIMEOUT_SCALE="0.3")
     answers: list[Response] = []
@@ -131,7 +125,6 @@ def test_while_the_first_request_runs_a_repeat_is_told_to_wait(front: Make) -> N
     assert bookings(service) == 1
 
 
-@on_both
 def test_after_a_crash_the_next_request_takes_over_the_same_booking(front: Make) -> None:
     service = front()
     first = service.book(key=KEY)
@@ -143,7 +136,6 @@ def test_after_a_crash_the_next_request_takes_over_the_same_booking(front: Make)
     assert service.book(key=KEY).headers["Idempotent-Replayed"] == "true"
 
 
-@on_both
 def test_many_at_once_make_one_booking(front: Make) -> None:
     service = front()
     answers: list[Any] = []
@@ -158,7 +150,6 @@ def test_many_at_once_make_one_booking(front: Make) -> None:
     assert bookings(service) == 1
 
 
-@on_both
 def test_who_does_not_wait_is_told_where_to_look_and_it_can_be_read_at_once(front: Make) -> None:
     service = front("F07", TAXI_TIMEOUT_SCALE="0.3")
     accepted = service.book(key=KEY, prefer="respond-async")
@@ -175,7 +166,6 @@ def test_who_does_not_wait_is_told_where_to_look_and_it_can_be_read_at_once(fron
     assert service.book(key=KEY).status == 201
 
 
-@on_both
 def test_what_is_kept_is_sealed(front: Make) -> None:
     service = front()
     made = service.book(key=KEY).json()

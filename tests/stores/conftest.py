@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.stores.servers import schema
+from tests.stores.servers import postgres, schema
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A PostgreSQL server."""
+    with postgres() as url:
+        yield url
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
