@@ -16,7 +16,7 @@ def test_migrate_makes_a_store_once_and_status_tells_how_it_is(project: Project)
     assert project("store", "migrate").stdout == f"sqlite:///bookings.db is up to date: schema {LAST}\n"
     assert json.loads(project("store", "migrate", "--json").stdout) == {"before": LAST, "after": LAST}
     project("run", "order.yaml", "--name", "o1")
-    project("start", "nap.yaml", "--name", "n1")
+    project("start", "order.yaml", "--name", "n1")
     lines = project("store", "status").stdout.splitlines()
     told = {line.split()[0]: line.split(None, 1)[1] for line in lines}
     assert told["store"] == "sqlite:///bookings.db"

@@ -34,7 +34,7 @@ def map_trial(state: Map, request: Request, data: JSON, scope: TrialScope, told:
         exceeded = failures > allowed
     if state.tolerated_percentage is not None:
         share = number("ToleratedFailurePercentage", state.tolerated_percentage, data, scope, whole=False)
-        told["toleratedFailurePercentage"] = share
+        told["toleratedFailurePercentage"] = float(share)
         exceeded = exceeded or (fork is not None and 100 * failures > share * fork.count)
     if exceeded:
         raise ExecutionFailure(THRESHOLD, THRESHOLD_CAUSE)
