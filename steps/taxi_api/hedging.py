@@ -24,6 +24,7 @@ LEAST_KNOWN: Final = 20
 SHORTEST_S: Final = 0.05
 """Nobody is asked again before: whoever answers that fast is not helped by a second question."""
 THREADS: Final = 256
+"""Most questions on their way at once; threads are made as they are needed."""
 
 Answer = dict[str, Any]
 
@@ -43,7 +44,7 @@ class Hedge:
         return None if len(known) < LEAST_KNOWN else max(SHORTEST_S, known[len(known) * 95 // 100])
 
     def first(self, ask: Callable[[bool], Answer]) -> Answer:
-        """The first good answer of `ask(second)`, made once or, in the end, twice. Raises what the last one raised."""
+        """The first good answer of `ask(second)`, made once or twice. When none is good: the failure of the first."""
         usual = self.usual()
         if usual is None:
             return self._timed(ask, False)
@@ -62,7 +63,7 @@ class Hedge:
 
 
 def _first(asked: list[Future[Answer]]) -> Answer:
-    """The first that goes well; if none does, the failure of the call that was made first, which is not throttled."""
+    """The first that goes well. The second call may have been held back unsent, so its failure says nothing."""
     waiting = set(asked)
     while waiting:
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)

@@ -85,7 +85,7 @@ class Taxi:
         """A call that changes nothing: asked once more when the answer takes long."""
 
         def ask(second: bool) -> dict[str, Any]:
-            return self._call(operation, method, path, reply, seconds, again=self._again or second, **parts)
+            return self._call(operation, method, path, reply, seconds, second=second, **parts)
 
         return hedge_of(self._client.base, f"{method} {reply}").first(ask)
 
@@ -97,11 +97,11 @@ class Taxi:
         reply: str,
         seconds: float,
         *,
-        again: bool | None = None,
+        second: bool = False,
         **parts: Any,
     ) -> dict[str, Any]:
         health = health_of(self._client.base)[operation]
-        health.enter(self._now(), again=self._again if again is None else again)
+        health.enter(self._now(), again=self._again or second)
         parts["headers"] = {"traceparent": traceparent(self._ctx.execution), **parts.get("headers", {})}
         try:
             answer = self._client.call(Call(method, path, reply, self._ctx.remaining(seconds), **parts))
