@@ -18,46 +18,27 @@ from engine import Engine
 from engine.errors import ExecutionBusy
 from engine.runtime.worker import Worker
 from tests.runtime.crash_program import FLOW, Fuse, steps
-from tests.stores.servers import schema
+from tests.runtime.crashing import empty_store, launch, moments
 
-PROGRAM = Path(__file__).with_name("crash_program.py")
+PROGRAM = "tests.runtime.crash_program"
 WAYS = {("sqlite", "inline"): 9, ("sqlite", "worker"): 10, ("postgresql", "worker"): 11}
 """How many commits an undisturbed run has; the first test checks these numbers."""
 EFFECTS = 5
 
-MOMENTS = [
-    pytest.param(store, way, moment, number, id=f"{store}-{way}-{moment}-{number}")
-    for (store, way), commits in WAYS.items()
-    for moment, count in (
-        ("before-commit", commits),
-        ("after-commit", commits),
-        ("before-effect", EFFECTS),
-        ("after-effect", EFFECTS),
-    )
-    for number in range(1, count + 1)
-]
+MOMENTS = moments(WAYS, EFFECTS)
 
 
 @pytest.fixture
 def url(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of an empty store."""
-    if store == "sqlite":
-        yield f"sqlite:///{tmp_path}/runs.db"
-    else:
-        with schema(request.getfixturevalue("server")) as found:
-            yield found
-
-
-def launch(url: str, folder: Path, moment: str, number: int, way: str) -> subprocess.CompletedProcess[str]:
-    arguments = [url, str(folder / "effects"), moment, str(number), way]
-    return subprocess.run([sys.executable, str(PROGRAM), *arguments], capture_output=True, text=True, check=False)
+    with empty_store(store, tmp_path, request) as found:
+        yield found
 
 
 @pytest.mark.parametrize(("store", "way"), WAYS)
 def test_an_undisturbed_run_has_the_commits_and_effects_that_are_enumerated(
     url: str, store: str, way: str, tmp_path: Path
 ) -> None:
-    done = launch(url, tmp_path, "never", 0, way)
+    done = launch(PROGRAM, url, tmp_path / "effects", "never", 0, way)
     assert done.stdout.split() == ["SUCCEEDED", str(WAYS[store, way]), str(EFFECTS)], done.stderr
 
 
@@ -65,7 +46,7 @@ def test_an_undisturbed_run_has_the_commits_and_effects_that_are_enumerated(
 def test_a_run_killed_at_any_moment_is_finished_by_another_process_with_nothing_done_twice(
     url: str, tmp_path: Path, way: str, moment: str, number: int
 ) -> None:
-    killed = launch(url, tmp_path, moment, number, way)
+    killed = launch(PROGRAM, url, tmp_path / "effects", moment, number, way)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     effects = tmp_path / "effects"
     with Engine(url, steps=steps(effects, Fuse("never", 0))) as engine:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +12,12 @@ import pytest
 from engine import Engine
 from engine.runtime.worker import Worker
 from tests.runtime.crash_program import Fuse
+from tests.runtime.crashing import empty_store, launch, moments
 from tests.runtime.map_crash_program import FLOW, ITEMS, steps
-from tests.stores.servers import schema
 
 pytestmark = pytest.mark.chaos
 
-ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = "tests.runtime.map_crash_program"
 WAYS = {
     ("sqlite", "worker"): 19,
     ("sqlite", "redrive"): 17,
@@ -27,32 +25,18 @@ WAYS = {
     ("postgresql", "redrive"): 15,
 }
 """How many commits an undisturbed run has; the first test checks these numbers."""
-MOMENTS = [
-    pytest.param(store, way, moment, number, id=f"{store}-{way}-{moment}-{number}")
-    for (store, way), commits in WAYS.items()
-    for moment in ("before-commit", "after-commit")
-    for number in range(1, commits + 1)
-]
+MOMENTS = moments(WAYS)
 
 
 @pytest.fixture
 def url(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of an empty store."""
-    if store == "sqlite":
-        yield f"sqlite:///{tmp_path}/runs.db"
-    else:
-        with schema(request.getfixturevalue("server")) as found:
-            yield found
-
-
-def launch(url: str, folder: Path, moment: str, number: int, way: str) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "tests.runtime.map_crash_program", url, str(folder), moment, str(number), way]
-    return subprocess.run(program, capture_output=True, text=True, check=False, cwd=ROOT)
+    with empty_store(store, tmp_path, request) as found:
+        yield found
 
 
 @pytest.mark.parametrize(("store", "way"), WAYS)
 def test_an_undisturbed_run_has_the_commits_that_are_enumerated(url: str, store: str, way: str, tmp_path: Path) -> None:
-    done = launch(url, tmp_path, "never", 0, way)
+    done = launch(PROGRAM, url, tmp_path, "never", 0, way)
     assert done.stdout.split() == ["SUCCEEDED", str(WAYS[store, way])], done.stderr
 
 
@@ -60,7 +44,7 @@ def test_an_undisturbed_run_has_the_commits_that_are_enumerated(url: str, store:
 def test_a_map_run_killed_at_any_commit_is_finished_with_nothing_done_twice(
     url: str, tmp_path: Path, way: str, moment: str, number: int
 ) -> None:
-    killed = launch(url, tmp_path, moment, number, way)
+    killed = launch(PROGRAM, url, tmp_path, moment, number, way)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     effects = tmp_path / "effects"
     with Engine(url, steps=steps(tmp_path, Fuse("never", 0))) as engine:

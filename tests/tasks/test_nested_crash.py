@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +11,10 @@ import pytest
 from engine import Engine
 from engine.runtime.worker import Worker
 from tests.runtime.crash_program import Fuse, steps
-from tests.stores.servers import schema
+from tests.runtime.crashing import empty_store, launch, moments
 from tests.tasks.nested_program import write
 
-ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = "tests.tasks.nested_program"
 WAYS = {
     ("sqlite", "inline"): 13,
     ("sqlite", "worker"): 15,
@@ -26,32 +24,18 @@ WAYS = {
 """How many commits an undisturbed run has; the first test checks these numbers."""
 LOOSE = ("postgresql", "worker")
 """Here the news of a child comes by a notification: when it is late, one commit carries what else two do."""
-MOMENTS = [
-    pytest.param(store, way, moment, number, id=f"{store}-{way}-{moment}-{number}")
-    for (store, way), commits in WAYS.items()
-    for moment in ("before-commit", "after-commit")
-    for number in range(1, commits + 1)
-]
+MOMENTS = moments(WAYS)
 
 
 @pytest.fixture
 def url(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of an empty store."""
-    if store == "sqlite":
-        yield f"sqlite:///{tmp_path}/runs.db"
-    else:
-        with schema(request.getfixturevalue("server")) as found:
-            yield found
-
-
-def launch(url: str, folder: Path, moment: str, number: int, way: str) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "tests.tasks.nested_program", url, str(folder), moment, str(number), way]
-    return subprocess.run(program, capture_output=True, text=True, check=False, cwd=ROOT)
+    with empty_store(store, tmp_path, request) as found:
+        yield found
 
 
 @pytest.mark.parametrize(("store", "way"), WAYS)
 def test_an_undisturbed_run_has_the_commits_that_are_enumerated(url: str, store: str, way: str, tmp_path: Path) -> None:
-    done = launch(url, tmp_path, "never", 0, way)
+    done = launch(PROGRAM, url, tmp_path, "never", 0, way)
     status, commits = done.stdout.split()
     fewest = WAYS[store, way] - ((store, way) == LOOSE)
     assert (status, int(commits) in range(fewest, WAYS[store, way] + 1)) == ("SUCCEEDED", True), commits
@@ -61,7 +45,7 @@ def test_an_undisturbed_run_has_the_commits_that_are_enumerated(url: str, store:
 def test_a_run_killed_at_any_commit_is_finished_with_nothing_done_twice(
     url: str, tmp_path: Path, store: str, way: str, moment: str, number: int
 ) -> None:
-    killed = launch(url, tmp_path, moment, number, way)
+    killed = launch(PROGRAM, url, tmp_path, moment, number, way)
     if killed.stdout != f"SUCCEEDED {number - 1}\n" or (store, way) != LOOSE or number != WAYS[LOOSE]:
         assert killed.returncode == -signal.SIGKILL, killed.stderr
     effects = tmp_path / "effects"
