@@ -215,3 +215,10 @@ def test_a_body_that_is_no_base64_and_an_event_of_something_else(front: Make) ->
     assert broken["statusCode"] == 400
     with pytest.raises(ValueError, match="API Gateway"):
         handler({"Records": []})
+
+
+def test_the_body_of_a_response_does_not_wait_for_the_client_to_acknowledge_its_head(front: Make) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        Server(AsgiApp(front().service), bound)
+        with socket.create_connection(bound.getsockname()), bound.accept()[0] as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
