@@ -191,7 +191,7 @@ class State(ABC):
         raise NotImplementedError
 
     def tolerance(self, count: int, data: JSON, scope: Scope) -> int:
-        """How many of `count` children may fail. Asked once the state has started; may raise ExecutionFailure."""
+        """How many of `count` items may fail. Asked once the state has started; may raise ExecutionFailure."""
         raise NotImplementedError
 
     def child(self, index: int) -> StateMachine:

@@ -192,7 +192,7 @@ class Advance(Working):
 
     def call(self, frame: Frame, state: State, call: Call) -> None:
         """Park the frame behind a call and have it made."""
-        if call.items and forks.begin_map(self, frame, state, 0, call.source, apart=True) is None:
+        if call.items and forks.begin_map(self, frame, state, Fork(0, 0, [], call.source, distributed=True)) is None:
             return
         if not frame.key:
             frame.key = frame.token

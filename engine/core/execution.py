@@ -33,7 +33,7 @@ FORMAT: Final = 1
 """Version of the snapshot. A change of the fields below needs a new one and a step in `upgrade`."""
 
 LATER: Final[dict[str, JSON]] = {
-    "earlier": 0, "parent": None, "pins": {}, "redrives": 0, "redriven": None, "secret": "",
+    "batched": False, "earlier": 0, "parent": None, "pins": {}, "redrives": 0, "redriven": None, "secret": "",
     "spreads": False,
 }  # fmt: skip
 """What fields that joined the format later are in a snapshot without them."""
@@ -62,22 +62,38 @@ class ForkProgress:
     """How far a Parallel or Map is.
 
     `source` is the prepared input; `items` the list of a Map, None for a Parallel; `keyed` says that it was an object,
-    whose items are then {"Key", "Value"}. `next` is the next child to start, `left` how many have not ended, `failed`
-    how many have failed of the `tolerated`. `apart`: the children are executions of their own (a distributed Map).
+    whose items are then {"Key", "Value"}; `batched` that each is a batch of such. `next` is the next child to start,
+    `left` how many have not ended, `failed` how many items have failed of the `tolerated`. `apart`: the children are
+    executions of their own (a distributed Map); how often they were redriven is `redrives`.
     """
 
-    __slots__ = ("apart", "count", "failed", "items", "keyed", "left", "limit", "next", "source", "tolerated")
+    __slots__ = (
+        "apart",
+        "batched",
+        "count",
+        "failed",
+        "items",
+        "keyed",
+        "left",
+        "limit",
+        "next",
+        "redrives",
+        "source",
+        "tolerated",
+    )
 
     def __init__(self, fork: Fork) -> None:
         self.count = self.left = fork.count
         self.limit = fork.limit
         self.items = fork.items
         self.keyed = fork.keyed
+        self.batched = fork.single is not None
         self.source = fork.source
         self.tolerated = 0
         self.apart = fork.distributed
         self.next = 0
         self.failed = 0
+        self.redrives = 0
 
     def copy(self) -> ForkProgress:
         """A copy to change."""
@@ -87,12 +103,18 @@ class ForkProgress:
         new.limit = self.limit
         new.items = self.items
         new.keyed = self.keyed
+        new.batched = self.batched
         new.source = self.source
         new.tolerated = self.tolerated
         new.apart = self.apart
         new.next = self.next
         new.failed = self.failed
+        new.redrives = self.redrives
         return new
+
+    def weight(self, index: int) -> int:
+        """How many items a Map's child is for."""
+        return len(self.item(index)["Items"]) if self.batched else 1
 
     def item(self, index: int) -> JSON:
         """The item of a Map's child; None for a Parallel. The child of an object gets a pair (AWS, "ItemsPath")."""
@@ -107,7 +129,7 @@ class ForkProgress:
         """The progress of a snapshot."""
         new = cls.__new__(cls)
         for name in cls.__slots__:
-            setattr(new, name, value[name])
+            setattr(new, name, value[name] if name in value else LATER[name])
         return new
 
 

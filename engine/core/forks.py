@@ -81,18 +81,18 @@ def what(error: str | None, cause: str | None) -> dict[str, JSON]:
     return {key: value for key, value in (("error", error), ("cause", cause)) if value is not None}
 
 
-def begin_map(run: Runner, frame: Frame, state: State, count: int, source: JSON, *, apart: bool) -> int | None:
-    """Write that a Map starts; answers how many children may fail, None when that could not be said.
+def begin_map(run: Runner, frame: Frame, state: State, fork: Fork) -> int | None:
+    """Write that a Map starts; answers how many items may fail, None when that could not be said.
 
     The children of a distributed Map form a map run.
     """
-    run.record(frame, "MapStateStarted", {"length": count})
+    run.record(frame, "MapStateStarted", {"length": fork.count})
     try:
-        tolerated = state.tolerance(count, source, run.scope(frame))
+        tolerated = _tolerance(run, frame, state, fork)
     except ExecutionFailure as failure:
         run.evaluation_failed(frame, state, failure)
         return None
-    if apart:
+    if fork.distributed:
         run.record(frame, "MapRunStarted", {"mapRunArn": map_run(run.execution, frame, label_of(state))})
     return tolerated
 
@@ -114,6 +114,11 @@ def spread(run: Runner, frame: Frame, state: State, answer: JSON) -> None:
         begin_fork(run, frame, state, step, begun=True)
 
 
+def _tolerance(run: Runner, frame: Frame, state: State, fork: Fork) -> int:
+    """How many items may fail, of all that there are: not how many batches. Raises ExecutionFailure."""
+    return state.tolerance((fork.single or fork).count, fork.source, run.scope(frame))
+
+
 def label_of(state: State) -> str:
     """The label of a distributed Map, its name when it has none."""
     return (state.label if isinstance(state, Map) else None) or state.name
@@ -125,9 +130,9 @@ def begin_fork(run: Runner, frame: Frame, state: State, fork: Fork, *, begun: bo
     if fork.items is None:
         run.record(frame, "ParallelStateStarted", None)
     elif begun:
-        tolerated = state.tolerance(fork.count, fork.source, run.scope(frame))
+        tolerated = _tolerance(run, frame, state, fork)
     else:
-        tolerated = begin_map(run, frame, state, fork.count, fork.source, apart=fork.distributed)
+        tolerated = begin_map(run, frame, state, fork)
     if tolerated is None:
         return
     frame.wait, frame.token, frame.call = CHILDREN, run.token(), None
@@ -302,7 +307,7 @@ def fail_apart(run: Runner, frame: Frame, error: str | None, cause: str | None) 
     parent = run.open(frame.path.rpartition(".")[0])
     assert parent.fork is not None
     parent.fork = fork = parent.fork.copy()
-    fork.failed += 1
+    fork.failed += fork.weight(frame.index)  # all items of a batch, whatever it had done (AWS, "DescribeMapRun")
     if fork.failed > fork.tolerated:
         return parent
     child_over(run, parent, frame)

@@ -59,13 +59,17 @@ def map_run_of(frame: Frame) -> str | None:
 
 
 class Family:
-    """The children of one map run, as they are to be started. `flow`: what they are executions of."""
+    """The children of one map run, as they are to be started.
+
+    `flow`: what they are executions of; `batched`: each gets several items.
+    """
 
     def __init__(self, machine: StateMachine, execution: Execution, path: str, now: float) -> None:
         self._run = Working(machine, execution, now)
         self._frame = execution.frames[path]
         self._state = machine.find[self._frame.state]
         self._execution = execution
+        self.batched = self._frame.fork is not None and self._frame.fork.batched
         self.flow = f"{execution.machine_id}/{forks.label_of(self._state)}"
 
     def children(self, first: int, last: int) -> Iterator[tuple[str, JSON]]:

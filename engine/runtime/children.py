@@ -95,9 +95,11 @@ class _Children:
             found = map_runs.existing(db, held) if held is not None and held.status == RUNNING else []
             if held is None or not found:
                 return None
-            redriven = [maker.redriven(child, now) for child in found if child.execution.status in BROKEN]
+            broken = [child for child in found if child.execution.status in BROKEN]
+            redriven = [maker.redriven(child, now) for child in broken]
             going = [child for child in redriven if child is not None]
-            held = map_runs.redrive(db, held, len(found), going, len(redriven) - len(going), now)
+            refused = [child.execution for child, goes in zip(broken, redriven, strict=True) if goes is None]
+            held = map_runs.redrive(db, held, len(found), going, refused, now)
             self._store.announce(db)
         return held
 
@@ -197,6 +199,8 @@ class _Maker:
             "name": parent.name, "token": self._run.token, "as": LINK, "depth": self._depth,
             "run": self._run.id, "item": item,
         }  # fmt: skip
+        if self._family.batched:
+            link["items"] = len(data["Items"])
         if self._shows:
             link["shown"] = self._family.shown(item)
         child = Execution(
@@ -258,7 +262,7 @@ def settle(store: Store, db: Connection, made: Sequence[tuple[Execution, Change]
 
 def _count(store: Store, db: Connection, run: MapRun, children: Sequence[tuple[Execution, bool]]) -> None:
     """Children of a run that is held have ended, each with whether it had been let in."""
-    ended = [Ended(child.status, begun) for child, begun in children]
+    ended = [Ended(child.status, begun, map_runs.items_of(child)) for child, begun in children]
     now = max(child.stopped or child.started for child, _ in children)
     after = map_runs.end_children(db, run, ended, now)
     if run.status == RUNNING and after.status in (SUCCEEDED, FAILED):

@@ -189,7 +189,10 @@ class Map(State):
         if not 0 <= share <= 100:
             said = "ToleratedFailurePercentage must be between 0 and 100."
             raise self._out_of_range("ToleratedFailurePercentage", said)
-        return max(int(allowed), int(share * count // 100))
+        # Where both are given, either ends the Map (AWS, "Setting failure thresholds for Distributed Map states").
+        counted = [] if self.tolerated is None else [int(allowed)]
+        shared = [] if self.tolerated_percentage is None else [int(share * count // 100)]
+        return min(counted + shared, default=0)
 
     def _out_of_range(self, field: str, cause: str) -> ExecutionFailure:
         """AWS's words for a path; what an expression gives is a failed evaluation (AWS, "Transforming data")."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from engine.core.execution import ABORTED, FAILED, RUNNING, SUCCEEDED
+from engine.core.execution import ABORTED, FAILED, RUNNING, SUCCEEDED, Execution
 from engine.step import Connection
 from engine.stores import Redrive, Stored, rows
 from engine.stores.sql import statements
@@ -27,8 +27,9 @@ STOP: Final = rows.encode({"event": "ExecutionStopped", "time": 0.0, "cause": OV
 
 
 class MapRun(NamedTuple):
-    """One map run. `concurrency`: most children at once, 0 for all; `tolerated`: how many may fail; `created`: how many
-    have a row; `running`: let in and not over."""
+    """One map run. `concurrency`: most children at once, 0 for all; `tolerated`: how many items may be
+    lost, and how many `lost` the children that have not ended well; `created`: how many have a row; `running`: let in
+    and not over."""
 
     id: int
     token: str
@@ -44,6 +45,7 @@ class MapRun(NamedTuple):
     succeeded: int
     failed: int
     aborted: int
+    lost: int
 
     @property
     def pending(self) -> int:
@@ -65,10 +67,17 @@ class Seed(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A child that has ended: its status, and whether it had been let in."""
+    """A child that has ended: its status, whether it had been let in, and how many items it was for."""
 
     status: str
     begun: bool = True
+    items: int = 1
+
+
+def items_of(child: Execution) -> int:
+    """How many items a child is for: one, unless these are put into batches."""
+    found: int = (child.parent or {}).get("items", 1)
+    return found
 
 
 def told(run: MapRun) -> dict[str, JSON]:
@@ -110,8 +119,8 @@ def results_size(db: Connection, run: int) -> int:
 
 
 def _count(db: Connection, run: MapRun) -> None:
-    counts = (run.status, run.created, run.begun, run.running, run.succeeded, run.failed, run.aborted, run.id)
-    db.execute(statements("portable")["count_map_run"], counts)
+    counts = (run.created, run.begun, run.running, run.succeeded, run.failed, run.aborted, run.lost)
+    db.execute(statements("portable")["count_map_run"], (run.status, *counts, run.id))
 
 
 def parent_frame(db: Connection, parent: str, path: str) -> tuple[int, str | None]:
@@ -160,9 +169,10 @@ def end_children(db: Connection, run: MapRun, ended: Sequence[Ended], now: float
         succeeded=run.succeeded + counts[SUCCEEDED],
         aborted=run.aborted + counts[ABORTED],
         failed=run.failed + len(ended) - sum(counts.values()),
+        lost=run.lost + sum(child.items for child in ended if child.status != SUCCEEDED),
     )
     if run.status == RUNNING:
-        if run.failed + run.aborted > run.tolerated:
+        if run.lost > run.tolerated:
             return end(db, run, FAILED, now)
         if run.succeeded + run.failed + run.aborted == run.total:
             run = run._replace(status=SUCCEEDED)
@@ -214,7 +224,7 @@ def reopen(db: Connection, run: MapRun, token: str) -> MapRun:
     db.execute(sql["move_map_run"], (token, run.id))
     counts = dict(db.execute(sql["count_children"], (run.id,)).fetchall())
     run = run._replace(
-        token=token, status=RUNNING, created=0, begun=0, failed=0, aborted=0,
+        token=token, status=RUNNING, created=0, begun=0, failed=0, aborted=0, lost=0,
         running=counts.get(RUNNING, 0), succeeded=counts.get(SUCCEEDED, 0),
     )  # fmt: skip
     _count(db, run)
@@ -229,13 +239,15 @@ def existing(db: Connection, run: MapRun) -> list[Stored]:
     return [rows.stored(row, [body for (body,) in db.execute(sql["frames_of"], (row[0],)).fetchall()]) for row in found]
 
 
-def redrive(db: Connection, run: MapRun, seen: int, redriven: Sequence[Redrive], refused: int, now: float) -> MapRun:
-    """Let children of a run that is held go on, as soon as there is room. `seen`: how many items they are of, with
-    those that need nothing; `refused`: how many cannot go on. Answers the run as it is then."""
+def redrive(
+    db: Connection, run: MapRun, seen: int, redriven: Sequence[Redrive], refused: Sequence[Execution], now: float
+) -> MapRun:
+    """Let children of a run that is held go on, as soon as there is room. `seen`: how many children that is, with those
+    that need nothing; `refused`: those that cannot go on. Answers the run as it is then."""
     # What SQLite's statements say here, PostgreSQL understands as well.
     sql = {**statements("sqlite"), **statements("portable")}
     made = [(child.key, child.decision) for child in redriven]
-    succeeded, failed = 0, refused
+    succeeded, failed = 0, list(refused)
     for child in redriven:
         if not child.decision.history:
             db.execute(sql["reopen_pending_child"], (child.key,))
@@ -244,15 +256,22 @@ def redrive(db: Connection, run: MapRun, seen: int, redriven: Sequence[Redrive],
         status = child.decision.execution.status
         if status == RUNNING:
             db.execute(sql["hold_back_child"], (child.key,))
-        succeeded += status == SUCCEEDED
-        failed += status not in (RUNNING, SUCCEEDED)
+        elif status == SUCCEEDED:
+            succeeded += 1
+        else:
+            failed.append(child.decision.execution)
     written, gone = rows.frame_rows(made)
     for statement, values in (("put_frame", written), ("drop_frame", gone)):
         for row in values:
             db.execute(sql[statement], row)
     for history in rows.history_rows(made):
         db.execute(sql["append_history"], history)
-    run = run._replace(created=run.created + seen, succeeded=run.succeeded + succeeded, failed=run.failed + failed)
+    run = run._replace(
+        created=run.created + seen,
+        succeeded=run.succeeded + succeeded,
+        failed=run.failed + len(failed),
+        lost=run.lost + sum(map(items_of, failed)),
+    )
     run = _let_in(db, run, now)
     _count(db, run)
     return run

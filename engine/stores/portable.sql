@@ -70,25 +70,27 @@ SELECT body FROM frames WHERE execution = ? AND path = ?;
 
 -- name: add_map_run
 INSERT INTO map_runs (execution, token, name, state, status, total, concurrency, tolerated, created, begun, running,
-    succeeded, failed, aborted)
-VALUES (?, ?, ?, ?, 'RUNNING', ?, ?, ?, 0, 0, 0, 0, 0, 0);
+    succeeded, failed, aborted, lost)
+VALUES (?, ?, ?, ?, 'RUNNING', ?, ?, ?, 0, 0, 0, 0, 0, 0, 0);
 
 -- name: hold_map_run
 UPDATE map_runs SET status = status WHERE id = ?
-RETURNING id, token, name, state, status, total, concurrency, tolerated, created, begun, running, succeeded, failed, aborted;
+RETURNING id, token, name, state, status, total, concurrency, tolerated, created, begun, running, succeeded, failed, aborted,
+    lost;
 
 -- name: map_run
 SELECT m.id, m.token, m.name, m.state, m.status, m.total, m.concurrency, m.tolerated, m.created, m.begun, m.running,
-    m.succeeded, m.failed, m.aborted
+    m.succeeded, m.failed, m.aborted, m.lost
 FROM map_runs m JOIN executions e ON e.id = m.execution WHERE e.name = ? AND m.token = ?;
 
 -- name: map_runs
 SELECT m.id, m.token, m.name, m.state, m.status, m.total, m.concurrency, m.tolerated, m.created, m.begun, m.running,
-    m.succeeded, m.failed, m.aborted
+    m.succeeded, m.failed, m.aborted, m.lost
 FROM map_runs m JOIN executions e ON e.id = m.execution WHERE e.name = ? ORDER BY m.id;
 
 -- name: count_map_run
-UPDATE map_runs SET status = ?, created = ?, begun = ?, running = ?, succeeded = ?, failed = ?, aborted = ? WHERE id = ?;
+UPDATE map_runs SET status = ?, created = ?, begun = ?, running = ?, succeeded = ?, failed = ?, aborted = ?, lost = ?
+WHERE id = ?;
 
 -- name: pending_children
 SELECT item FROM executions
