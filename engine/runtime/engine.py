@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -187,7 +188,8 @@ class Engine(Operations):
             machine, input, name, now, runs=int(owned), limit=self.history_limit, pins=pins, apart=not owned
         )
         flow, digest = decision.execution.machine_id, self.machines.digest(machine)
-        with self._store.transaction():
+        # Alone, the start may be one trip to the store; with a definition that is new there, it is one transaction.
+        with nullcontext() if self.machines.kept(machine) else self._store.transaction():
             self.machines.keep(machine)
             (begun,) = self._store.create([Start(decision, flow, digest, owned)])
         if begun.key is not None:

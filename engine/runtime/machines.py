@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -86,8 +87,15 @@ class Machines:
 
     def keep(self, machine: StateMachine) -> None:
         """Store the definitions of a machine and of those that it may start."""
-        for kept in (machine, *self._pinned.get(id(machine), {}).values()):
+        for kept in self._family(machine):
             self._store.put_definition(self.digest(kept), kept.source, kept.file)
+
+    def kept(self, machine: StateMachine) -> bool:
+        """Whether it is known that `keep` would change nothing."""
+        return all(self._store.knows(self.digest(kept)) for kept in self._family(machine))
+
+    def _family(self, machine: StateMachine) -> Iterable[StateMachine]:
+        return machine, *self._pinned.get(id(machine), {}).values()
 
     def of(self, digest: str) -> StateMachine:
         """The machine that a stored execution began with, whatever its file says today. `HASH#STATE` is the

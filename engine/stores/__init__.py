@@ -175,6 +175,9 @@ class Store(Protocol):
     def put_definition(self, digest: str, source: JSON, file: str | None) -> None:
         """Keep a flow under its content hash."""
 
+    def knows(self, digest: str) -> bool:
+        """Whether it is known without asking that a flow of that content hash is kept."""
+
     def definition(self, digest: str) -> Definition:
         """The flow of that content hash."""
 

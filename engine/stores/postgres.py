@@ -11,8 +11,8 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
@@ -38,115 +38,34 @@ from engine.stores.listing import summaries
 from engine.stores.ownership import OWNER_BITS
 from engine.stores.postgres_arrays import float8s, int8s, texts
 from engine.stores.postgres_batches import change_columns, distinct, late_ones, narrow, start_columns
-from engine.stores.postgres_connection import StepConnection, connect, explained, shown, transaction
-from engine.stores.postgres_doubt import Doubt
+from engine.stores.postgres_connection import explained
 from engine.stores.postgres_listener import NOTIFY, Listener
 from engine.stores.postgres_schema import migrate
-from engine.stores.sql import statements
+from engine.stores.postgres_sessions import Sessions
 from engine.values import JSON, dump, equal
 
+Cursor = psycopg.Cursor[Any]
 STRAYS_BEATS: Final = 30
 POLL_SECONDS: Final = 0.5
 
 
-class PostgresStore:
+class PostgresStore(Sessions):
     """`postgresql://…`. See `engine.stores.Store` for the contract."""
 
     apart = True
 
     def __init__(self, url: str) -> None:
-        self.url = shown(url)
-        self._url = url
-        self.owner: int | None = None
+        super().__init__(url)
         self._lease: float | None = None
         self._extended = 0.0
-        self._beats = 0
-        self._sql = statements("postgres")
-        self._depth = 0
         self._polled = 0.0
         self._listener: Listener | None = None
-        self._closed = False
-        self._spare: list[psycopg.Connection[Any]] = []
-        self._definitions: set[str] = set()
-        self._doubt = Doubt()
-        with explained(self.url):
-            self.connection = connect(url)
-            try:
+        try:
+            with explained(self.url):
                 migrate(self.connection, url)
-            except BaseException:
-                self.connection.close()
-                raise
-
-    def use(self, connection: psycopg.Connection[Any]) -> None:
-        """Work on that connection from now on."""
-        self.connection = connection
-
-    # -- connections -----------------------------------------------------------------------------------------------
-
-    def _db(self) -> psycopg.Connection[Any]:
-        """The connection, opened anew if it broke."""
-        if self.connection.closed and not self._depth:
-            self.connection = connect(self._url)
-            if self.owner is not None:
-                # The server lets go of the old session's lock a moment after it has ended.
-                self._hold(self.connection, self.owner)
-                self._beats = 0
-        return self.connection
-
-    def _hold(self, connection: psycopg.Connection[Any], owner: int) -> None:
-        for _ in range(100):
-            (held,) = connection.execute("SELECT pg_try_advisory_lock(%s)", (owner,)).fetchone() or (False,)
-            if held:
-                return
-            time.sleep(0.05)
-        raise psycopg.OperationalError("the lock of this process is still held by its old connection")
-
-    def _run(self, name: str, parameters: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
-        with explained(self.url):
-            return self._db().execute(self._sql[name], parameters)
-
-    def _read(self, name: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        return self._run(name, parameters).fetchall()
-
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """See Store."""
-        with explained(self.url):
-            connection, depth = self._db(), self._depth
-            self._depth += 1
-            try:
-                with transaction(connection, depth) as db:
-                    yield db
-            except psycopg.OperationalError:
-                self._depth = depth
-                if depth or not connection.broken or not self._doubt.was_written(self._read):
-                    raise
-            finally:
-                self._depth = depth
-                if not depth:
-                    self._doubt.clear()
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        with explained(self.url):
-            yield StepConnection(self._db())
-
-    @contextmanager
-    def aside(self, *, reading: bool = False) -> Iterator[Connection]:
-        """See Store."""
-        with explained(self.url):
-            try:
-                connection = self._spare.pop()
-            except IndexError:
-                connection = connect(self._url, tuned=False)
-            try:
-                with transaction(connection, 0) as db:
-                    yield db
-            finally:
-                if connection.closed or self._closed:
-                    connection.close()
-                else:
-                    self._spare.append(connection)
+        except BaseException:
+            self.connection.close()
+            raise
 
     # -- owners ----------------------------------------------------------------------------------------------------
 
@@ -196,14 +115,18 @@ class PostgresStore:
     def put_definition(self, digest: str, source: JSON, file: str | None) -> None:
         if digest not in self._definitions:
             self._run("put_definition", (digest, dump(source), file, time.time()))
-            if not self._depth:
-                self._definitions.add(digest)
+            (self._put if self._depth else self._definitions).add(digest)
+
+    def knows(self, digest: str) -> bool:
+        return digest in self._definitions
 
     def create(self, starts: Sequence[Start]) -> Sequence[Begun]:
         if not distinct(starts):
             return [begun for start in starts for begun in self.create([start])]
         if not starts:
             return []
+        if self._at_once(starts, ()):
+            return self._batch(starts, ()).begun
         owner = self._owned() if any(start.owned for start in starts) else None
         with self.transaction():
             made = dict(self._read("start", start_columns(starts, owner)))
@@ -255,17 +178,27 @@ class PostgresStore:
     def write(self, starts: Sequence[Start], changes: Sequence[Change]) -> Written:
         if not starts:
             return Written((), self.commit(changes))
+        if self._at_once(starts, changes):
+            return self._batch(starts, changes)
+        with self.transaction():
+            return Written(self.create(starts), self.commit(changes))
+
+    def _at_once(self, starts: Sequence[Start], changes: Sequence[Change]) -> bool:
+        """Whether nothing but the two statements is to be written, in a transaction of their own."""
         decisions = [*(start.decision for start in starts), *(change.decision for change in changes)]
-        plain = narrow(decisions) and all(start.owned for start in starts)
-        if not plain or self._depth or any(change.signals for change in changes) or not distinct(starts):
-            with self.transaction():
-                return Written(self.create(starts), self.commit(changes))
-        owner = self._owned()
+        alone = not self._depth and not any(change.signals for change in changes)
+        return alone and narrow(decisions) and distinct(starts)
+
+    def _batch(self, starts: Sequence[Start], changes: Sequence[Change]) -> Written:
+        """The statements in one trip to the server: what a pipeline sends is one transaction."""
+        owner = self._owned() if changes or any(start.owned for start in starts) else None
         self._doubt.note(owner, starts, changes)
         try:
             with explained(self.url), self._db().pipeline():
                 made = self._run("start", start_columns(starts, owner))
                 moved = self._run("commit", [*change_columns(changes), owner]) if changes else None
+                if any(not start.owned for start in starts):
+                    self.announce()
         except StoreUnavailable:
             if not self.connection.broken or not self._doubt.was_written(self._read):
                 raise
@@ -298,14 +231,23 @@ class PostgresStore:
     # -- taking ----------------------------------------------------------------------------------------------------
 
     def claim(self, now: float, limit: int) -> Claimed:
-        found: list[Stored] = []
-        if self._read("any_due", (now,)):
-            with self.transaction():
-                self._check_owner()
-                keys = [key for (key,) in self._read("claim", (self._owned(), now, limit))]
-                found = self._load(keys)
         ((due,),) = self._read("next_due")
-        return Claimed([rows.as_before(stored) for stored in found], due)
+        if due is None or due > now:
+            return Claimed([], due)
+        owner = self._owned()
+        try:
+            keys = [key for (key,) in self._read("claim", (owner, now, limit))]
+        except StoreUnavailable as problem:
+            if self.connection.broken:
+                # They may be ours by now without our knowing which: whoever gives this owner up frees them.
+                raise LeaseLost(f"{problem} What was being taken up then is left to others") from problem
+            raise
+        if not keys:
+            self._check_owner()
+        with explained(self.url), self._db().pipeline():
+            loading, coming = self._loading(keys), self._run("next_due")
+        ((due,),) = coming.fetchall()
+        return Claimed([rows.as_before(stored) for stored in self._loaded(keys, *loading)], due)
 
     def take(self, name: str) -> Stored:
         me = self._owned()
@@ -361,11 +303,17 @@ class PostgresStore:
 
     def _load(self, keys: Sequence[int]) -> list[Stored]:
         """The executions of those keys, in their order."""
+        return self._loaded(keys, *self._loading(keys))
+
+    def _loading(self, keys: Sequence[int]) -> tuple[Cursor, Cursor]:
         wanted = int8s(keys)
+        return self._run("load_frames", (wanted,)), self._run("load", (wanted,))
+
+    def _loaded(self, keys: Sequence[int], frames: Cursor, executions: Cursor) -> list[Stored]:
         bodies: dict[int, list[str]] = {}
-        for key, body in self._read("load_frames", (wanted,)):
+        for key, body in frames:
             bodies.setdefault(key, []).append(body)
-        found = {row[0]: rows.stored(row, bodies.get(row[0], ())) for row in self._read("load", (wanted,))}
+        found = {row[0]: rows.stored(row, bodies.get(row[0], ())) for row in executions}
         return [found[key] for key in keys]
 
     def history(self, name: str) -> list[HistoryEvent]:

@@ -76,7 +76,8 @@ DELETE FROM signals WHERE id = ANY(%b);
 SELECT FROM executions e WHERE id = %s AND version = %s AND EXISTS (SELECT FROM owners o WHERE o.id = %s);
 
 -- name: was_started
-SELECT FROM executions e WHERE name = %s AND started_at = %s AND EXISTS (SELECT FROM owners o WHERE o.id = %s);
+SELECT FROM executions WHERE name = %s AND started_at = %s
+    AND (SELECT me.id IS NULL OR EXISTS (SELECT FROM owners o WHERE o.id = me.id) FROM (SELECT %s::bigint AS id) me);
 
 -- name: keys_of
 SELECT e.name, e.id FROM unnest(%b, %b) AS g (name, started_at) JOIN executions e USING (name, started_at);
@@ -112,15 +113,17 @@ WHERE owner IS NOT NULL AND NOT EXISTS (SELECT FROM owners o WHERE o.id = e.owne
 DELETE FROM signals s USING executions e WHERE e.id = s.execution AND e.status <> 'RUNNING';
 
 -- name: claim
-UPDATE executions e SET owner = %s, wakes_at = NULL, parked = NULL, version = e.version + 1, runs = e.runs + 1
-FROM (SELECT id FROM executions WHERE owner IS NULL AND wakes_at <= %s ORDER BY wakes_at LIMIT %s FOR UPDATE SKIP LOCKED) d
-WHERE e.id = d.id RETURNING e.id;
+-- One trip. The row of the owner is held for as long as this takes, so that nobody can give the owner up meanwhile.
+WITH mine AS (
+    SELECT id FROM owners WHERE id = %s FOR KEY SHARE
+), due AS (
+    SELECT id FROM executions WHERE owner IS NULL AND wakes_at <= %s ORDER BY wakes_at LIMIT %s FOR UPDATE SKIP LOCKED
+)
+UPDATE executions e SET owner = mine.id, wakes_at = NULL, parked = NULL, version = e.version + 1, runs = e.runs + 1
+FROM mine, due WHERE e.id = due.id RETURNING e.id;
 
 -- name: take
 UPDATE executions SET owner = %s, wakes_at = NULL, parked = NULL, version = version + 1, runs = runs + 1 WHERE id = %s;
-
--- name: any_due
-SELECT FROM executions WHERE owner IS NULL AND wakes_at <= %s LIMIT 1;
 
 -- name: next_due
 SELECT min(wakes_at) FROM executions WHERE owner IS NULL AND wakes_at IS NOT NULL;

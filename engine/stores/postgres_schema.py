@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 
 from engine.errors import MigrationFailed, StoreUnavailable
-from engine.stores.postgres_connection import connect, explained, shown, transaction
+from engine.stores.postgres_connection import Session, connect, explained, shown, transaction
 from engine.stores.schema import Owner, StoreStatus, check_known, newest
 from engine.stores.sql import Migration, migrations, statements
 
@@ -18,7 +18,7 @@ LOCK_SECONDS: Final = 60
 """How long another process that migrates, or a table that is in use, is waited for."""
 
 
-def migrate(connection: psycopg.Connection[Any], url: str) -> int:
+def migrate(connection: Session, url: str) -> int:
     """Bring the tables up to date, one process at a time and all or nothing. Answers the version they had.
 
     Raises StoreTooNew, StoreUnavailable, MigrationFailed.
@@ -49,7 +49,7 @@ def postgres_status(url: str) -> StoreStatus:
             connection.close()
 
 
-def _status(connection: psycopg.Connection[Any], url: str) -> StoreStatus:
+def _status(connection: Session, url: str) -> StoreStatus:
     version = _version(connection)
     size, executions, due, owners = None, {}, 0, []
     if version:
@@ -63,7 +63,7 @@ def _status(connection: psycopg.Connection[Any], url: str) -> StoreStatus:
     return StoreStatus(shown(url), kind, version, newest("postgres"), size, executions, due, owners)
 
 
-def _version(connection: psycopg.Connection[Any]) -> int:
+def _version(connection: Session) -> int:
     (there,) = connection.execute("SELECT to_regclass('engine_schema')").fetchone() or (None,)
     if there is None:
         return 0
@@ -71,7 +71,7 @@ def _version(connection: psycopg.Connection[Any]) -> int:
     return int(version)
 
 
-def _take_turn(connection: psycopg.Connection[Any], url: str) -> None:
+def _take_turn(connection: Session, url: str) -> None:
     try:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
     except psycopg.errors.LockNotAvailable as problem:
@@ -81,7 +81,7 @@ def _take_turn(connection: psycopg.Connection[Any], url: str) -> None:
         ) from problem
 
 
-def _apply(connection: psycopg.Connection[Any], migration: Migration, url: str) -> None:
+def _apply(connection: Session, migration: Migration, url: str) -> None:
     for number, statement in enumerate(migration.statements, 1):
         try:
             connection.execute(statement)

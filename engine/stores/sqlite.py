@@ -190,6 +190,9 @@ class SqliteStore:
                 db.execute(self._sql["put_definition"], (digest, dump(source), file, time.time()))
                 self._put.add(digest)
 
+    def knows(self, digest: str) -> bool:
+        return digest in self._definitions
+
     def definition(self, digest: str) -> Definition:
         ((source, file),) = self._read("definition", (digest,))
         return Definition(json.loads(source), file)

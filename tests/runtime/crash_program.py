@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,20 +74,46 @@ class Watched:
 
     def __init__(self, real: Any, fuse: Fuse) -> None:
         self.real, self.fuse = real, fuse
+        self.within = self.piped = False
 
     def execute(self, sql: str, *parameters: Any) -> Any:
-        if not self._commits(sql):
+        with self._passing(self._commits(sql)):
             return self.real.execute(sql, *parameters)
-        self.fuse.pass_by("before-commit")
-        done = self.real.execute(sql, *parameters)
-        self.fuse.pass_by("after-commit")
-        return done
+
+    def command(self, sql: str) -> None:
+        with self._passing(sql == "COMMIT"):
+            self.real.command(sql)
+
+    @contextmanager
+    def pipeline(self) -> Iterator[None]:
+        """What is sent in it is one transaction, which ends with it."""
+        self.piped = False
+        self.within = True
+        try:
+            with self.real.pipeline():
+                yield
+                if self.piped:
+                    self.fuse.pass_by("before-commit")
+        finally:
+            self.within = False
+        if self.piped:
+            self.fuse.pass_by("after-commit")
+
+    @contextmanager
+    def _passing(self, commits: bool) -> Iterator[None]:
+        if commits and not self.within:
+            self.fuse.pass_by("before-commit")
+        yield
+        if commits and not self.within:
+            self.fuse.pass_by("after-commit")
+        self.piped |= commits
 
     def _commits(self, sql: str) -> bool:
         if sql == "COMMIT" or not hasattr(self.real, "info"):
             return sql == "COMMIT"
         # On PostgreSQL a statement outside a transaction is one of its own.
-        return self.real.info.transaction_status == 0 and sql.startswith(("WITH", "INSERT", "UPDATE", "DELETE"))
+        idle = self.within or self.real.info.transaction_status == 0
+        return idle and sql.startswith(("WITH", "INSERT", "UPDATE", "DELETE"))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
