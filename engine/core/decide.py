@@ -251,6 +251,7 @@ def _read_or_written(run: Advance, frame: Frame, state: State, answer: JSON) -> 
         _go_on(run, frame)
     else:
         forks.written(run, frame, state)
+        _go_on(run, frame)
 
 
 def _failed(run: Advance, event: TaskFailed) -> None:
@@ -259,7 +260,10 @@ def _failed(run: Advance, event: TaskFailed) -> None:
         return
     if "resource" in frame.call:
         frame.wait, error = CHILDREN, READER_FAILED if "items" in frame.call else WRITER_FAILED
-        run.fail(frame, error, event.cause or event.error, retry_after=event.retry_after)
+        if frame.call.get("failed"):  # why the map run has failed matters more than that it could not be written
+            run.fail(frame, forks.THRESHOLD, forks.THRESHOLD_CAUSE)
+        else:
+            run.fail(frame, error, event.cause or event.error, retry_after=event.retry_after)
     else:
         resource = _resource(run, frame)
         _note_start(run, frame, resource, event.started)

@@ -154,13 +154,15 @@ class ExecutionResumed:
 
 class ExecutionRedriven:
     """Somebody has an execution that did not succeed go on where it failed. `inputs`: new inputs of unfinished states,
-    by the paths of their frames. The machine may be a newer one, if it fits (`engine.core.redrive.misfit`)."""
+    by the paths of their frames. `anew`: it begins again with its first state, as an Express child of a map run does.
+    The machine may be a newer one, if it fits (`engine.core.redrive.misfit`)."""
 
-    __slots__ = ("inputs", "time")
+    __slots__ = ("anew", "inputs", "time")
 
-    def __init__(self, time: float, inputs: Mapping[str, JSON] | None = None) -> None:
+    def __init__(self, time: float, inputs: Mapping[str, JSON] | None = None, *, anew: bool = False) -> None:
         self.time = time
         self.inputs = inputs or {}
+        self.anew = anew
 
 
 class DeadlineReached:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from engine.core.execution import BROKEN, CHILDREN, OVER, READY, Execution, ForkProgress, Frame
+from engine.core.execution import BROKEN, CHILDREN, OVER, READY, RUNNING, Execution, ForkProgress, Frame
 from engine.core.scope import ARN, StateScope, child_name, map_run
 from engine.errors import ExecutionFailure
 from engine.machine import State
@@ -29,8 +29,12 @@ RESULTS: Final = "results"
 THRESHOLD_CAUSE: Final = "The specified tolerated failure threshold was exceeded"
 
 
-Result = tuple[str, JSON]
-"""How a child has ended: its status, and its output or its error and cause."""
+PENDING: Final = "PENDING"
+"""The status of a child that never began, since its map run had failed before."""
+
+Result = Sequence[JSON]
+"""How a child has ended: its status, and its output or its error and cause. Of one that is an execution of its own also
+when it started and stopped (seconds since the epoch), and how often it was redriven."""
 
 
 class Inputs(Protocol):
@@ -69,6 +73,9 @@ class Runner(Inputs, Protocol):
 
     def evaluation_failed(self, frame: Frame, state: State, failure: ExecutionFailure) -> None:
         """Something inside the state failed."""
+
+    def fail(self, frame: Frame, error: str | None, cause: str | None) -> None:
+        """The frame's state failed."""
 
 
 def too_large(state: State) -> ExecutionFailure:
@@ -151,10 +158,10 @@ def begin_fork(run: Runner, frame: Frame, state: State, fork: Fork, *, begun: bo
             return
 
 
-def ask_children(run: Runner, frame: Frame, stage: str, of: str | None = None) -> None:
+def ask_children(run: Runner, frame: Frame, stage: str, of: str | None = None, *, failed: bool = False) -> None:
     """Have the children of a distributed Map started, redriven or read, which are executions of their own
-    (`engine.core.spreading`). `of`: the call that had waited for them before."""
-    run.ask(frame, CHILD_EXECUTIONS, None, spread=stage, of=of)
+    (`engine.core.spreading`). `of`: the call that had waited for them before; `failed`: the map run has failed."""
+    run.ask(frame, CHILD_EXECUTIONS, None, spread=stage, of=of, failed=failed)
 
 
 def start_child(run: Runner, frame: Frame, state: State, last: int, index: int | None = None) -> bool:
@@ -206,7 +213,7 @@ def join(run: Runner, frame: Frame) -> None:
     state = run.find[frame.state]
     fork = frame.fork
     assert fork is not None
-    ended: list[Result] = []
+    ended: list[tuple[str, JSON]] = []
     for index in range(fork.count):
         child = run.frame(f"{frame.path}.{index}")
         assert child is not None
@@ -218,20 +225,33 @@ def joined(run: Runner, frame: Frame, state: State, ended: Sequence[Result]) -> 
     """The results of all children are there, in order."""
     fork = frame.fork
     assert fork is not None
-    result: JSON = [output for _, output in ended]
+    result: JSON = [output for _, output, *_ in ended]
     if isinstance(state, Map) and state.writer is not None:
+        if state.writer.exports:
+            export(run, frame, state, ended)
+            return
         try:
-            children = _children(run, frame, state, ended)
-            if state.writer.exports:
-                arn = map_run(run.execution, frame, label_of(state))
-                puts, result = state.writer.objects(children, arn, fork.source, run.scope(frame))
-                run.ask(frame, state.writer.resource, puts[0], writes=puts[1:], result=result)
-                return
-            result = state.writer.transform(children)
+            result = state.writer.transform(_children(run, frame, state, ended))
         except ExecutionFailure as failure:
             run.evaluation_failed(frame, state, failure)
             return
     succeed(run, frame, state, result, apart=fork.apart)
+
+
+def export(run: Runner, frame: Frame, state: State, ended: Sequence[Result], *, failed: bool = False) -> None:
+    """Have the results of a map run written, of one that has `failed` too: it fails when they are."""
+    assert isinstance(state, Map), "only a Map writes results"
+    assert state.writer is not None, "only a writer writes"
+    assert frame.fork is not None
+    arn = map_run(run.execution, frame, label_of(state))
+    try:
+        children = _children(run, frame, state, ended)
+        puts, result = state.writer.objects(children, arn, frame.fork.source, run.scope(frame))
+    except ExecutionFailure as failure:
+        run.evaluation_failed(frame, state, failure)
+        return
+    of = frame.call["of"] if frame.call is not None else None
+    run.ask(frame, state.writer.resource, puts[0], writes=puts[1:], result=result, of=of, failed=failed)
 
 
 def succeed(run: Runner, frame: Frame, state: State, result: JSON, *, apart: bool, fits: bool = True) -> None:
@@ -247,32 +267,43 @@ def succeed(run: Runner, frame: Frame, state: State, result: JSON, *, apart: boo
 
 def written(run: Runner, frame: Frame, state: State) -> None:
     """An object with results is written: the next one, or the end."""
-    first, *rest = frame.call["writes"] or (None,)
-    if first is None:
-        succeed(run, frame, state, frame.call["result"], apart=True)
-    else:
+    call = frame.call
+    if call["writes"]:
         assert isinstance(state, Map), "only a Map writes results"
         assert state.writer is not None, "only a writer writes"
-        run.ask(frame, state.writer.resource, first, writes=rest, result=frame.call["result"])
+        marks = {name: call.get(name) for name in ("result", "of", "failed")}
+        run.ask(frame, state.writer.resource, call["writes"][0], writes=call["writes"][1:], **marks)
+    elif call.get("failed"):
+        frame.wait = CHILDREN
+        run.fail(frame, THRESHOLD, THRESHOLD_CAUSE)
+    else:
+        succeed(run, frame, state, call["result"], apart=True)
 
 
 def _children(run: Runner, frame: Frame, state: Map, ended: Sequence[Result]) -> list[Child]:
-    """What is known of the children: their times are those of the map run."""
-    execution = run.execution
+    """What is known of the children. Those that are frames have the times of the map run."""
+    execution, fork = run.execution, frame.fork
+    assert fork is not None
     machine, found = f"{execution.machine_id}/{label_of(state)}", []
-    for index, (status, output) in enumerate(ended):
-        name = child_name(execution, frame, index)
+    for index in range(fork.count):
+        status, output, *known = ended[index] if index < len(ended) else (PENDING, {})
         record: dict[str, JSON] = {
-            "ExecutionArn": f"{ARN}:execution:{machine}:{name}",
             "Input": dump(child_input(run, frame, state, index)),
             "InputDetails": {"Included": True},
-            "Name": name,
-            "RedriveCount": 0,
-            "StartDate": format_timestamp(frame.entered_at),
-            "StateMachineArn": f"{ARN}:stateMachine:{machine}",
-            "StopDate": format_timestamp(run.time),
         }
-        found.append(Child(status, output, record))
+        if status != PENDING:
+            name = child_name(execution, frame, index)
+            started, stopped, redrives = known or (frame.entered_at, run.time, 0)
+            record |= {
+                "ExecutionArn": f"{ARN}:execution:{machine}:{name}",
+                "Name": name,
+                "RedriveCount": redrives,
+                "StartDate": format_timestamp(started),
+                "StateMachineArn": f"{ARN}:stateMachine:{machine}",
+                "StopDate": format_timestamp(run.time if stopped is None else stopped),
+            }
+        # One that runs has been told to stop: nothing but that can come of it any more.
+        found.append(Child("ABORTED" if status == RUNNING else status, output, record))
     return found
 
 

@@ -7,7 +7,8 @@ Source: AWS Step Functions Developer Guide, "Restarting state machine executions
    Fail state is entered again, and fails.
 2. A Parallel or Map keeps the results of the children that have succeeded, and tries the others again; those that had
    not begun begin when there is room. When all have succeeded, only what came behind them is tried again, but for
-   `States.DataLimitExceeded`, after which all of it runs again.
+   `States.DataLimitExceeded`, after which all of it runs again, and in a distributed Map for `States.Runtime` as well.
+   Express children of a map run begin again with their first state.
 3. The time-out of the machine starts anew. Tokens and history go on, so that nothing late is taken for something new.
 4. An entry keeps its idempotency key, since a redrive asks for the same thing once more, unless its input was replaced.
 
@@ -22,15 +23,18 @@ from typing import Final, Protocol
 
 from engine.core import forks, spreading
 from engine.core.events import ExecutionRedriven
-from engine.core.execution import CHILDREN, OVER, READY, ROOT, RUNNING, SUCCEEDED, Execution, Frame
+from engine.core.execution import CHILDREN, OVER, READY, ROOT, RUNNING, SUCCEEDED, TASK, Execution, Frame
 from engine.core.scope import map_run
 from engine.machine import State, StateMachine
+from engine.states.map_ import Map
 
 MAX_REDRIVES: Final = 1000
 """AWS's quota."""
 ROOM: Final = 2
 """How many more history events there must be room for: one that tells of the redrive, and another."""
 TOO_LARGE_ERROR: Final = "States.DataLimitExceeded"
+ALL_AGAIN: Final = {True: (TOO_LARGE_ERROR, "States.Runtime"), False: (TOO_LARGE_ERROR,)}
+"""The errors after which everything in a state runs again, in a map run (True) and in others."""
 
 
 class Runner(forks.Runner, Protocol):
@@ -97,21 +101,24 @@ def redrive(run: Runner, event: ExecutionRedriven) -> None:
     execution.runs = 0  # no call that is scheduled from here on can have been made by a process that ended
     execution.deadline = None if run.machine.timeout is None else event.time + run.machine.timeout
     root = run.open(ROOT)
+    if event.anew:
+        run.drop_children(root)
+        root = run.changed[ROOT] = Frame(ROOT, run.machine.start_at, execution.input, 0)
     root.last = execution.events
     run.record(root, "ExecutionRedriven", {"redriveCount": execution.redrives})
     for path, data in event.inputs.items():
         frame = run.open(path)
         frame.input = data
         frame.key = 0  # another request than before: not to be answered as that one
-    _Redrive(run, whole=error == TOO_LARGE_ERROR).go(root)
+    _Redrive(run, error).go(root)
 
 
 class _Redrive:
     """First every frame is made ready, then each goes on: the first may end what the others belong to."""
 
-    def __init__(self, run: Runner, *, whole: bool) -> None:
+    def __init__(self, run: Runner, error: str | None) -> None:
         self.run = run
-        self.whole = whole
+        self.error = error
         self.work: deque[tuple[Frame, Callable[[Frame], None]]] = deque()
 
     def go(self, root: Frame) -> None:
@@ -132,8 +139,10 @@ class _Redrive:
         frame.spent = ()
         frame.earlier = frame.tries
         children = spreading.children_of(frame)
+        whole = self.whole(frame)
         frame.due = frame.beat = frame.call = None
-        if children is not None and frame.fork is not None and not self.whole:
+        if children is not None and frame.fork is not None and not whole:
+            frame.fork = frame.fork.copy()
             self.note_map_run(frame, state)
             self.work.append((frame, lambda again: forks.ask_children(run, again, forks.REDRIVE, children)))
             return
@@ -146,7 +155,7 @@ class _Redrive:
         inside = [run.frame(f"{frame.path}.{index}") for index in range(fork.next)]
         fork.left = fork.count - sum(child is not None and child.wait == OVER for child in inside)
         fork.failed = 0
-        if not fork.left and self.whole:
+        if not fork.left and whole:
             run.drop_children(frame)
             self.work.append((frame, self.attempt))
             return
@@ -158,6 +167,9 @@ class _Redrive:
         for index, child in enumerate(inside):
             if child is None:
                 self.work.append((frame, self.starting(index)))
+            elif child.wait != OVER and isinstance(state, Map) and state.express:
+                run.drop_children(child)
+                self.work.append((frame, self.starting(index)))
             elif child.wait != OVER:
                 self.prepare(run.open(child.path))
         unstarted = fork.count - fork.next
@@ -165,10 +177,19 @@ class _Redrive:
         for _ in range(room):
             self.work.append((frame, self.starting(None)))
 
+    def whole(self, frame: Frame) -> bool:
+        """Whether a state whose children have all succeeded failed in such a way that they run again all the same."""
+        fork = frame.fork
+        if fork is None or frame.wait == TASK or self.error not in ALL_AGAIN[fork.apart]:
+            return False
+        return frame.call is None or (frame.call.get("spread") == forks.RESULTS and not frame.call.get("failed"))
+
     def note_map_run(self, frame: Frame, state: State) -> None:
-        """Write that a map run goes on."""
+        """Write that a map run goes on. Its fork is for changing."""
+        assert frame.fork is not None
+        frame.fork.redrives += 1
         arn = map_run(self.run.execution, frame, forks.label_of(state))
-        details = {"mapRunArn": arn, "redriveCount": self.run.execution.redrives}
+        details = {"mapRunArn": arn, "redriveCount": frame.fork.redrives}
         self.run.record(frame, "MapRunRedriven", details)
 
     def starting(self, index: int | None) -> Callable[[Frame], None]:

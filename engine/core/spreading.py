@@ -8,7 +8,6 @@ waits as a row. What happens in the Map is written as if the children were frame
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 from engine.core import forks
 from engine.core.execution import CHILDREN, SUCCEEDED, TASK, Execution, Frame
@@ -16,21 +15,17 @@ from engine.core.scope import child_name
 from engine.core.working import Working
 from engine.errors import ExecutionFailure
 from engine.machine import State, StateMachine
+from engine.states.map_ import Map
 from engine.values import JSON
 
 
-class Runner(forks.Runner, Protocol):
-    """What this file needs of the decision under way."""
-
-    def fail(self, frame: Frame, error: str | None, cause: str | None) -> None:
-        """The frame's state failed."""
-
-
-def answered(run: Runner, frame: Frame, state: State, answer: JSON) -> None:
+def answered(run: forks.Runner, frame: Frame, state: State, answer: JSON) -> None:
     """The map run is over, or the results have been read: `{"status"}` and perhaps `{"failure"}`, or `{"results"}`,
     None when they are too large to be handed on."""
-    if answer.get("status") == SUCCEEDED:
-        forks.ask_children(run, frame, forks.RESULTS, f"{frame.path}#{frame.token}")
+    exports = isinstance(state, Map) and state.writer is not None and state.writer.exports
+    if answer.get("status") == SUCCEEDED or ("status" in answer and exports):
+        called, failed = f"{frame.path}#{frame.token}", answer["status"] != SUCCEEDED
+        forks.ask_children(run, frame, forks.RESULTS, called, failed=failed)
         return
     frame.wait = CHILDREN
     if "failure" in answer:
@@ -39,16 +34,18 @@ def answered(run: Runner, frame: Frame, state: State, answer: JSON) -> None:
         run.fail(frame, forks.THRESHOLD, forks.THRESHOLD_CAUSE)
     elif answer["results"] is None:
         forks.succeed(run, frame, state, None, apart=True, fits=False)
+    elif frame.call.get("failed"):
+        forks.export(run, frame, state, answer["results"], failed=True)
     else:
         forks.joined(run, frame, state, answer["results"])
 
 
 def children_of(frame: Frame) -> str | None:
     """The call that the children of a frame's map run were started or redriven by, last; None when it has none."""
-    if frame.call is None or "spread" not in frame.call:
+    if frame.call is None or not frame.call.keys() & {"spread", "writes"}:
         return None
-    called: str = frame.call["of"] if frame.call["spread"] == forks.RESULTS else f"{frame.path}#{frame.token}"
-    return called
+    before: str | None = frame.call.get("of")
+    return before if frame.call.get("spread", forks.RESULTS) == forks.RESULTS else f"{frame.path}#{frame.token}"
 
 
 def map_run_of(frame: Frame) -> str | None:
@@ -61,7 +58,7 @@ def map_run_of(frame: Frame) -> str | None:
 class Family:
     """The children of one map run, as they are to be started.
 
-    `flow`: what they are executions of; `batched`: each gets several items.
+    `flow`: what they are executions of; `batched`: each gets several items; `express`: they are Express executions.
     """
 
     def __init__(self, machine: StateMachine, execution: Execution, path: str, now: float) -> None:
@@ -69,6 +66,7 @@ class Family:
         self._frame = execution.frames[path]
         self._state = machine.find[self._frame.state]
         self._execution = execution
+        self.express = isinstance(self._state, Map) and self._state.express
         self.batched = self._frame.fork is not None and self._frame.fork.batched
         self.flow = f"{execution.machine_id}/{forks.label_of(self._state)}"
 

@@ -149,7 +149,7 @@ class _Children:
                 return None
             if not exported and map_runs.results_size(db, run.id) > 2 * MAX_PAYLOAD_BYTES:
                 return {"results": None}
-            return {"results": [list(result) for result in map_runs.results(db, run.id)]}
+            return {"results": list(map_runs.results(db, run.id))}
 
     def _digest(self, parent: Execution, ctx: Any) -> str:
         with ctx.transaction() as db:
@@ -187,11 +187,12 @@ class _Maker:
         execution = child.execution
         if not execution.events:  # it had not begun
             return Redrive(child.key, child.version, Decision(execution, {}, [], []), self.definition)
-        if refusal(execution) is not None or misfit(self._machine, execution) is not None:
+        if refusal(execution) is not None:
             return None
-        return Redrive(
-            child.key, child.version, decide(self._machine, execution, ExecutionRedriven(now)), self.definition
-        )
+        if not self._family.express and misfit(self._machine, execution) is not None:
+            return None
+        decision = decide(self._machine, execution, ExecutionRedriven(now, anew=self._family.express))
+        return Redrive(child.key, child.version, decision, self.definition)
 
     def _header(self, name: str, data: JSON, item: int) -> str:
         parent = self._parent

@@ -51,6 +51,7 @@ class Map(State):
         "batcher",
         "by_path",
         "distributed",
+        "express",
         "items",
         "label",
         "language",
@@ -111,8 +112,10 @@ class Map(State):
         self.stages = state_stages(fields, selector=True, result_path=True)
         self.by_path, self.language = fields.by_path, language_of(fields)
         self.processor = _read_processor(fields)
-        config = self.processor.source.get("ProcessorConfig") if self.processor is not None else None
-        self.distributed = isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED"
+        found = self.processor.source.get("ProcessorConfig") if self.processor is not None else None
+        config = found if isinstance(found, dict) else {}
+        self.distributed = config.get("Mode") == "DISTRIBUTED"
+        self.express = self.distributed and config.get("ExecutionType") == "EXPRESS"
         self.items = fields.path("ItemsPath") if fields.by_path else fields.template("Items", languages="expression")
         selector = fields.template("ItemSelector")
         older = fields.template("Parameters", languages="path")

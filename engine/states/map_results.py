@@ -35,7 +35,8 @@ WRITER_SCHEMA: JSON = {
 
 
 class Child(NamedTuple):
-    """A child execution that has ended. `record`: what AWS says of it beside its output."""
+    """A child execution that has ended, or that is PENDING and never will. `record`: what AWS says of it beside its
+    output."""
 
     status: str
     output: JSON
@@ -91,7 +92,7 @@ class ResultWriter:
         puts: list[JSON] = []
         files: dict[str, JSON] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
         for status, names in files.items():
-            results = self.transform([child for child in children if child.status == status])
+            results = self.transform([child for child in children if _file_of(child) == status])
             if results:
                 body = "\n".join(map(dump, results)) if self.lines else dump(results)
                 key = f"{folder}/{status}_0.{'jsonl' if self.lines else 'json'}"
@@ -103,11 +104,18 @@ class ResultWriter:
         return puts, {"MapRunArn": run, "ResultWriterDetails": {"Bucket": bucket, "Key": key}}
 
 
+def _file_of(child: Child) -> str:
+    """Which file it is written to: one is for all that failed, timed out or were aborted."""
+    return child.status if child.status in ("SUCCEEDED", "PENDING") else "FAILED"
+
+
 def _whole(child: Child) -> JSON:
     """The result with the facts about its execution, in AWS's order: by name, the status at its place."""
     found = {**child.record, "Status": child.status}
     if child.status == "SUCCEEDED":
+        reason = f"Execution is {child.status} and cannot be redriven"
         found |= {"Output": dump(child.output), "OutputDetails": {"Included": True}}
-    else:
-        found |= child.output
+        found |= {"RedriveStatus": "NOT_REDRIVABLE", "RedriveStatusReason": reason}
+    elif child.status != "PENDING":
+        found |= {**child.output, "RedriveStatus": "REDRIVABLE"}
     return dict(sorted(found.items()))

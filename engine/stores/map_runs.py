@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from engine.core.execution import ABORTED, FAILED, RUNNING, SUCCEEDED, Execution
+from engine.core.forks import PENDING
 from engine.step import Connection
 from engine.stores import Redrive, Stored, rows
 from engine.stores.sql import statements
@@ -282,17 +283,21 @@ def over(db: Connection, run: MapRun, now: float) -> MapRun:
     return end_children(db, run, (), now)
 
 
-def results(db: Connection, run: int) -> Iterator[tuple[str, JSON]]:
-    """How each child ended, in the order of the items: its status, and its output or its error and cause."""
+def results(db: Connection, run: int) -> Iterator[list[JSON]]:
+    """How each child ended, in the order of the items: its status, its output or its error and cause, when it started
+    and stopped, and how often it was redriven; of one that never began only that it is PENDING."""
     first = 0
     while True:
         found = db.execute(statements("portable")["results_of"], (run, first, BATCH)).fetchall()
-        for _, status, output, error, cause in found:
+        for _, status, output, error, cause, started, stopped, events, header in found:
+            known = [started, stopped, rows.redrives(header)]
             if status == SUCCEEDED:
-                yield status, rows.decoded(output)
+                yield [status, rows.decoded(output), *known]
+            elif not events:
+                yield [PENDING, {}]
             else:
                 what = {"Error": rows.decoded(error), "Cause": rows.decoded(cause)}
-                yield status, {name: value for name, value in what.items() if value is not None}
+                yield [status, {name: value for name, value in what.items() if value is not None}, *known]
         if len(found) < BATCH:
             return
         first = found[-1][0] + 1

@@ -123,7 +123,8 @@ WHERE map_run = ? AND status = 'RUNNING' AND owner IS NULL AND paused_at IS NULL
 UPDATE executions SET wakes_at = 0 WHERE id = ? AND owner IS NULL AND paused_at IS NULL;
 
 -- name: results_of
-SELECT item, status, output, error, cause FROM executions WHERE map_run = ? AND item >= ? ORDER BY item LIMIT ?;
+SELECT item, status, output, error, cause, started_at, stopped_at, events, header FROM executions
+WHERE map_run = ? AND item >= ? ORDER BY item LIMIT ?;
 
 -- name: free_children
 SELECT c.name FROM map_runs m JOIN executions c ON c.map_run = m.id

@@ -157,6 +157,11 @@ def header(execution: Execution) -> str:
     )
 
 
+def redrives(text: str) -> int:
+    """How often an execution was redriven, by its column `header`."""
+    return int(json.loads(text).get("redrives", 0)) if '"redrives"' in text else 0
+
+
 def history_rows(decisions: Iterable[tuple[int, Decision]]) -> Iterator[HistoryRow]:
     """One row for each decision that has history: key, first id, events."""
     for key, decision in decisions:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from engine import load_flow
 from engine.core.decide import decide
 from engine.core.events import (
@@ -130,3 +132,77 @@ def test_a_map_run_whose_results_were_too_large_is_run_again_as_a_whole() -> Non
     assert asked.execution.error == "States.DataLimitExceeded"
     execution = decide(machine, asked.apply(), REDRIVE).apply()
     assert execution.frames["0"].call["spread"] == START, "no child is taken over from the first run"
+
+
+@pytest.mark.parametrize("spreads", [False, True])
+def test_a_map_run_whose_results_could_not_be_used_is_run_again_as_a_whole(spreads: bool) -> None:
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "P",
+                 "States": {"P": {"Type": "Pass", "End": True}}}  # fmt: skip
+    state = {"Type": "Map", "ItemProcessor": processor, "OutputPath": "$.none", "End": True}
+    machine = load_flow({"StartAt": "M", "States": {"M": state}})
+    asked = decide(machine, Execution("x", [1, 2], spreads=spreads), ExecutionStarted(0.0))
+    answers: list[dict[str, Any]] = [{"status": SUCCEEDED}, {"results": [["SUCCEEDED", 1], ["SUCCEEDED", 2]]}]
+    for answer in answers if spreads else ():
+        (call,) = asked.commands
+        assert isinstance(call, ScheduleTask)
+        asked = decide(machine, asked.apply(), TaskSucceeded(call.token, answer, 1.0))
+    assert asked.execution.error == "States.Runtime"
+    runs = [details for *_, kind, details in asked.history if kind == "MapRunStarted"]
+    redriven = decide(machine, asked.apply(), REDRIVE)
+    kinds = [kind for *_, kind, _ in redriven.history]
+    assert "MapRunStarted" in kinds
+    assert "MapRunRedriven" not in kinds
+    assert runs != [details for *_, kind, details in redriven.history if kind == "MapRunStarted"], "it is another one"
+
+
+@pytest.mark.parametrize(("kind", "again"), [("STANDARD", "B"), ("EXPRESS", "A")])
+def test_an_express_child_begins_again_with_its_first_state(kind: str, again: str) -> None:
+    states = {
+        "A": {"Type": "Task", "Resource": "step:a", "Next": "B"},
+        "B": {"Type": "Task", "Resource": "step:b", "End": True},
+    }
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": kind}, "StartAt": "A", "States": states}
+    machine = load_flow({"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": processor, "End": True}}})
+    execution = begun(machine, [7])
+    execution = decide(machine, execution, TaskSucceeded(f"0.0#{execution.frames['0.0'].token}", 8, 1.0)).apply()
+    redriven = decide(machine, decide(machine, execution, STOP).apply(), REDRIVE)
+    assert [command.state for command in redriven.commands if isinstance(command, ScheduleTask)] == [again]
+    assert [kind for *_, kind, _ in redriven.history] == ["ExecutionRedriven", "MapRunRedriven"]
+
+
+def test_an_execution_that_begins_anew_keeps_nothing_but_its_input_and_its_history() -> None:
+    branch = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "End": True}}}
+    states = {
+        "A": {"Type": "Pass", "Assign": {"v": 1}, "Next": "P"},
+        "P": {"Type": "Parallel", "Branches": [branch], "End": True},
+    }
+    machine = load_flow({"QueryLanguage": "JSONata", "StartAt": "A", "States": states})
+    stopped = decide(machine, begun(machine, {"n": 1}), STOP).apply()
+    redriven = decide(machine, stopped, ExecutionRedriven(60.0, anew=True))
+    assert [kind for *_, kind, _ in redriven.history][:3] == [
+        "ExecutionRedriven",
+        "PassStateEntered",
+        "PassStateExited",
+    ]
+    execution = redriven.apply()
+    assert sorted(execution.frames) == ["0", "0.0"]
+    done = decide(machine, execution, TimerFired(f"0.0#{execution.frames['0.0'].token}", 61.0)).execution
+    assert (done.status, done.output, done.redrives) == (SUCCEEDED, [{"n": 1}], 1)
+
+
+def test_a_map_run_counts_its_own_redrives() -> None:
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "W",
+                 "States": {"W": {"Type": "Wait", "Seconds": 1, "End": True}}}  # fmt: skip
+    states = {
+        "C": {"Type": "Choice", "Choices": [{"Variable": "$.go", "BooleanEquals": True, "Next": "M"}]},
+        "M": {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": processor, "End": True},
+    }
+    machine = load_flow({"StartAt": "C", "States": states})
+    execution = begun(machine, {"go": False})
+    execution = decide(machine, execution, ExecutionRedriven(2.0, {"0": {"go": True, "items": [1]}})).apply()
+    execution = decide(machine, execution, ExecutionStopped(3.0)).apply()
+    redriven = decide(machine, execution, ExecutionRedriven(4.0))
+    counts = [
+        details["redriveCount"] for *_, kind, details in redriven.history if kind.endswith("Redriven") and details
+    ]
+    assert counts == [2, 1], "of the execution, and of its map run"

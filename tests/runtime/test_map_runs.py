@@ -218,6 +218,32 @@ def test_a_redrive_that_fails_again_can_be_redriven_again(url: str) -> None:
         assert len({key for item, key in work.seen if item == 1}) == 1
 
 
+@pytest.mark.parametrize(("kind", "again"), [("STANDARD", ["B"]), ("EXPRESS", ["A", "B"])])
+def test_an_express_child_is_redriven_from_its_beginning(url: str, kind: str, again: list[str]) -> None:
+    ran: list[str] = []
+
+    def work(payload: JSON, ctx: Any) -> JSON:
+        ran.append(ctx.state)
+        if ran == ["A", "B"]:
+            raise StepError("Boom")
+        return payload
+
+    states = {
+        "A": {"Type": "Task", "Resource": "step:t", "Next": "B"},
+        "B": {"Type": "Task", "Resource": "step:t", "End": True},
+    }
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": kind}, "StartAt": "A", "States": states}
+    flow = {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": processor, "End": True}}}
+    with opened(url, t=work) as engine:
+        engine.start(flow, [7], name="p")
+        Worker(engine).run_until_idle()
+        assert engine.describe("p")["status"] == "FAILED"
+        engine.redrive("p")
+        Worker(engine).run_until_idle()
+        assert engine.describe("p")["output"] == [7]
+    assert ran == ["A", "B", *again]
+
+
 def test_what_a_stopped_parent_had_not_begun_begins_when_it_is_redriven(url: str) -> None:
     ask = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "step:t.waitForTaskToken", "End": True}}}
     tokens: list[str] = []
