@@ -76,6 +76,12 @@ class Family:
             name = child_name(self._execution, self._frame, index)
             yield name, forks.child_input(self._run, self._frame, self._state, index)
 
+    def tolerances(self) -> tuple[int | None, float | None]:
+        """How many items may fail, and how many in a hundred; None where it is not said."""
+        assert isinstance(self._state, Map), "only a Map has a family"
+        assert self._frame.fork is not None
+        return self._state.tolerances(self._frame.fork.source, self._run.scope(self._frame))
+
     def shown(self, index: int) -> JSON:
         """Map.Item, as the context of a child has it."""
         scope, fork = self._run.scope(self._frame), self._frame.fork

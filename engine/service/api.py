@@ -28,6 +28,7 @@ READING: Final[dict[str, Callable[[Records, dict[str, Any]], dict[str, Any]]]] =
     "DeleteStateMachineAlias": versions.delete_alias,
     "DeleteStateMachineVersion": versions.delete_version,
     "DescribeActivity": activities.describe_activity,
+    "DescribeMapRun": map_runs.describe_map_run,
     "DescribeStateMachine": machines.describe_machine,
     "DescribeStateMachineAlias": versions.describe_alias,
     "DescribeStateMachineForExecution": executions.describe_machine_for_execution,
@@ -64,9 +65,6 @@ RUNNING: Final[dict[str, Callable[[Records, Driver, dict[str, Any]], dict[str, A
     "StopExecution": executions.stop_execution,
 }
 """Operations that move executions on."""
-
-NOT_OFFERED: Final = frozenset({"DescribeMapRun", "UpdateMapRun"})
-"""Operations of AWS that this service does not have."""
 
 
 class StepFunctionsApi:
@@ -124,8 +122,6 @@ class StepFunctionsApi:
         """Carry out an operation, named as in AWS's API Reference. Raises ApiError."""
         if operation not in OPERATIONS:
             raise ApiError("UnknownOperationException", f"There is no operation {operation!r}")
-        if operation in NOT_OFFERED:
-            raise ApiError("UnsupportedOperation", f"{operation} is not offered by this service")
         given = check(OPERATIONS[operation], dict(params or {}))
         if operation == "StartSyncExecution":
             return self._start_sync(given)
@@ -138,6 +134,8 @@ class StepFunctionsApi:
                 return READING[operation](self._records, given)
             if operation in DATED:
                 return DATED[operation](self._records, given, self._clock.now())
+            if operation == "UpdateMapRun":
+                return map_runs.update_map_run(self._records, self._driver.children, given)
             if operation == "GetActivityTask":
                 return activities.get_activity_task(self._records, self._driver, given, self._poll_seconds)
             return RUNNING[operation](self._records, self._driver, given)

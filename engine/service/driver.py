@@ -30,6 +30,7 @@ from engine.core.execution import RUNNING, TASK
 from engine.errors import EngineError
 from engine.runtime.clock import Clock
 from engine.service.calling import Resources
+from engine.service.map_children import Children
 from engine.service.records import Records, Run, Task
 
 WORKERS: Final = 16
@@ -52,6 +53,7 @@ class Driver:
         self._inbox: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._waiter: threading.Thread | None = None
         self._calls = 0
+        self.children = Children(self)
 
     def close(self) -> None:
         """Stop working. Executions stay as they are."""
@@ -59,33 +61,44 @@ class Driver:
         if self._waiter is not None:
             self._inbox.put(False)
 
+    def now(self) -> float:
+        """The time."""
+        return self.clock.now()
+
     def start(self, run: Run) -> None:
         """Begin an execution; what needs nothing from outside has happened when this returns."""
-        self.feed(run, ExecutionStarted(self.clock.now()))
+        self.feed(run, ExecutionStarted(self.now()))
+        self._limit(run, run.execution.started)
+
+    def redrive(self, run: Run, *, anew: bool = False) -> None:
+        """Let an execution that has ended go on where it failed, or `anew` from its beginning."""
+        run.over.clear()
+        self.feed(run, ExecutionRedriven(self.now(), anew=anew))
+        self._limit(run, self.now())
+
+    def _limit(self, run: Run, since: float) -> None:
+        """Have an execution time out."""
         execution = run.execution
         if run.machine.kind == "EXPRESS" and execution.status == RUNNING:
-            latest = execution.started + EXPRESS_SECONDS
+            latest = since + EXPRESS_SECONDS
             execution.deadline = min(latest, execution.deadline or latest)
         if execution.deadline is not None:
             self._set(execution.deadline, run, "")
 
-    def redrive(self, run: Run) -> None:
-        """Let an execution that has ended go on where it failed."""
-        run.over.clear()
-        self.feed(run, ExecutionRedriven(self.clock.now()))
-        if run.execution.deadline is not None:
-            self._set(run.execution.deadline, run, "")
-
     def feed(self, run: Run, event: Event, worker: str | None = None) -> None:
         """Let an event happen. `worker` is who did the work of an activity."""
         with self.records.lock:
+            ran = run.execution.status == RUNNING or isinstance(event, ExecutionRedriven)
             decision = decide(run.revision.machine, run.execution, event)
             run.execution = decision.apply()
             run.history += [_signed(entry, worker) for entry in decision.history]
+            self.children.note(run, decision.history)
             for command in decision.commands:
                 self._carry_out(run, command)
             if run.execution.status != RUNNING:
                 run.over.set()
+                if ran and run.dispatcher is not None:
+                    self.children.ended(run)
 
     # -- commands --------------------------------------------------------------------------------------------------
 
@@ -101,6 +114,9 @@ class Driver:
     def _schedule(self, run: Run, command: ScheduleTask) -> None:
         """Have a call made: by a worker that asks for it if it is an activity, else by a thread."""
         records, resource = self.records, command.resource
+        if resource.scheme == "children":
+            self.children.asked(run, command)
+            return
         if resource.scheme == "activity" or resource.waits:
             # The very text that the context object shows as $$.Task.Token.
             token = f"{run.name}:{command.token}"

@@ -45,6 +45,11 @@ def no_activity(arn: str) -> ApiError:
     return named("ActivityDoesNotExist", "Activity Does Not Exist", arn)
 
 
+def no_map_run(arn: str) -> ApiError:
+    """There is no map run with that ARN."""
+    return named("ResourceNotFound", "Resource not found", arn)
+
+
 def unsupported_type() -> ApiError:
     """The operation does not go with the type of the state machine (STANDARD, EXPRESS)."""
     return ApiError("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")

@@ -16,8 +16,10 @@ from engine.service.driver import Driver
 from engine.service.errors import ApiError, invalid, named, unsupported_type
 from engine.service.json_text import NotJson, read
 from engine.service.machines import Params, facts
+from engine.service.map_runs import list_children
 from engine.service.paging import page
 from engine.service.records import Alias, Machine, Records, Revision, Run, Version, moment
+from engine.service.summaries import fits_redrives, latest, redrives, route, summary
 from engine.values import JSON, dump, equal
 
 REDRIVABLE_SECONDS: Final = 14 * 86_400.0
@@ -71,6 +73,8 @@ def sync_answer(run: Run, params: Params) -> dict[str, Any]:
 def redrive_execution(records: Records, driver: Driver, params: Params) -> dict[str, Any]:
     """RedriveExecution. The same request again, by its client token, answers as the first one did."""
     run, token = records.run(params["executionArn"]), params.get("clientToken")
+    if run.dispatcher is not None:
+        raise ApiError("ExecutionNotRedrivable", "A child workflow execution is redriven with its Map Run")
     if token not in run.redriven:
         now = driver.clock.now()
         reason = _refusal(run, now)
@@ -85,18 +89,22 @@ def redrive_execution(records: Records, driver: Driver, params: Params) -> dict[
 
 def describe_execution(records: Records, params: Params, now: float) -> dict[str, Any]:
     """DescribeExecution."""
-    run = records.run(params["executionArn"])
-    return {**_outcome(run, params.get("includedData")), **_route(run), **_redrive(run, now)}
+    run = records.described(params["executionArn"])
+    answer = {**_outcome(run, params.get("includedData")), **route(run), **_redrive(run, now)}
+    return answer if run.dispatcher is None else {**answer, "mapRunArn": run.dispatcher.arn}
 
 
 def describe_machine_for_execution(records: Records, params: Params) -> dict[str, Any]:
     """DescribeStateMachineForExecution: the state machine as it was when the execution started."""
     run = records.run(params["executionArn"])
-    return {
+    answer = {
         "stateMachineArn": run.machine.arn,
         "updateDate": moment(run.revision.updated),
         **facts(run.machine, run.revision, params.get("includedData")),
     }
+    if run.dispatcher is None:
+        return answer
+    return {**answer, "mapRunArn": run.dispatcher.arn, "label": run.dispatcher.label}
 
 
 def list_executions(records: Records, params: Params) -> dict[str, Any]:
@@ -104,8 +112,9 @@ def list_executions(records: Records, params: Params) -> dict[str, Any]:
     if ("stateMachineArn" in params) == ("mapRunArn" in params):
         raise invalid("Must specify exactly one of stateMachineArn and mapRunArn")
     if "mapRunArn" in params:
-        arns.parse(params["mapRunArn"], arns.MAP_RUN)
-        return {"executions": []}
+        return list_children(records, params)
+    if params.get("statusFilter") == "PENDING_REDRIVE":
+        raise invalid("mapRunArn must be specified when statusFilter is PENDING_REDRIVE")
     machine, version, alias = records.qualified(params["stateMachineArn"])
     if machine.kind != "STANDARD":
         raise unsupported_type()
@@ -117,12 +126,12 @@ def list_executions(records: Records, params: Params) -> dict[str, Any]:
         and (version is None or run.version == version.arn)
         and (alias is None or run.alias == alias.arn)
         and status in (None, run.execution.status)
-        and params.get("redriveFilter") in (None, "REDRIVEN" if run.execution.redrives else "NOT_REDRIVEN")
+        and fits_redrives(run, params)
     ]
     runs.reverse()
-    runs.sort(key=lambda run: run.execution.stopped or run.execution.started, reverse=True)
+    runs.sort(key=latest, reverse=True)
     found, more = page(runs, "ListExecutions", params)
-    return {"executions": [_summary(run) for run in found], **more}
+    return {"executions": [summary(run) for run in found], **more}
 
 
 def stop_execution(records: Records, driver: Driver, params: Params) -> dict[str, Any]:
@@ -170,7 +179,7 @@ def _create(records: Records, params: Params, data: JSON) -> Run:
         arn = arns.make(arns.EXPRESS, machine.name, name, str(uuid.uuid4()))
     else:
         arn = arns.make(arns.EXECUTION, machine.name, name)
-    execution = Execution(name, data, machine_id=machine.name)
+    execution = Execution(name, data, machine_id=machine.name, spreads=True)
     run = Run(
         arn, machine, _revision(machine, version), execution, params.get("input", "{}"), params.get("traceHeader")
     )
@@ -217,25 +226,13 @@ def _outcome(run: Run, included: str | None) -> dict[str, Any]:
     return answer | {key: value for key, value in told.items() if value is not None}
 
 
-def _route(run: Run) -> dict[str, Any]:
-    """The version and alias that the execution was started by."""
-    found = {"stateMachineVersionArn": run.version, "stateMachineAliasArn": run.alias}
-    return {key: value for key, value in found.items() if value is not None}
-
-
 def _redrive(run: Run, now: float) -> dict[str, Any]:
     """How often it was redriven, and whether it can be."""
     reason = _refusal(run, now)
     told = {"redriveStatus": "REDRIVABLE"}
     if reason is not None:
         told = {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
-    return {**_redrives(run), **told}
-
-
-def _redrives(run: Run) -> dict[str, Any]:
-    execution = run.execution
-    count = {"redriveCount": execution.redrives}
-    return count if execution.redriven is None else {**count, "redriveDate": moment(execution.redriven)}
+    return {**redrives(run), **told}
 
 
 def _refusal(run: Run, now: float) -> str | None:
@@ -244,18 +241,3 @@ def _refusal(run: Run, now: float) -> str | None:
     if reason is None and now > (run.execution.stopped or now) + REDRIVABLE_SECONDS:
         return "Execution redrivable period exceeded"
     return reason
-
-
-def _summary(run: Run) -> dict[str, Any]:
-    """One execution in a list."""
-    execution = run.execution
-    answer = {
-        "executionArn": run.arn,
-        "stateMachineArn": run.machine.arn,
-        "name": run.name,
-        "status": execution.status,
-        "startDate": moment(execution.started),
-        **_redrives(run),
-        **_route(run),
-    }
-    return answer if execution.stopped is None else {**answer, "stopDate": moment(execution.stopped)}

@@ -69,7 +69,7 @@ class Shape:
 
 
 class Text(Shape):
-    """A text. `secret`: the service does not quote it."""
+    """A text. `secret`: the service does not quote it. `written`: the pattern in the service's own notation."""
 
     def __init__(
         self,
@@ -77,11 +77,13 @@ class Text(Shape):
         maximum: int | None = None,
         *,
         pattern: str | None = None,
+        written: str | None = None,
         words: tuple[str, ...] = (),
         secret: bool = False,
     ) -> None:
         super().__init__(minimum, maximum)
         self.pattern = pattern
+        self.written = written or pattern
         self.words = words
         self.secret = secret
 
@@ -91,7 +93,7 @@ class Text(Shape):
             said = f"Member must satisfy enum value set: [{', '.join(self.words)}]"
             yield SERVICE, unsatisfied(self.show(value), service, said)
         if self.pattern is not None and value and not re.fullmatch(self.pattern, value):
-            said = f"Member must satisfy regular expression pattern: {self.pattern}"
+            said = f"Member must satisfy regular expression pattern: {self.written}"
             yield SERVICE, unsatisfied(self.show(value), service, said)
 
     def show(self, value: Any) -> str | None:

@@ -13,9 +13,11 @@ from typing import Any
 
 from engine.core.events import HistoryEvent
 from engine.core.execution import RUNNING, Execution
+from engine.core.spreading import Family
 from engine.machine import StateMachine
 from engine.service import arns
-from engine.service.errors import no_activity, no_execution, no_machine
+from engine.service.errors import no_activity, no_execution, no_machine, no_map_run
+from engine.states.map_items import allowed_failures
 from engine.values import JSON
 
 
@@ -93,7 +95,8 @@ class Run:
     """An execution with what AWS tells about it beside its state and history.
 
     `over` is set when it has ended. `input` is the text as it was sent; `tasks` those that the outside answers, by the
-    tokens of the engine; `redriven` the times of redrives by their client tokens.
+    tokens of the engine; `redriven` the times of redrives by their client tokens; `map_runs` those that it has begun,
+    the oldest first. `dispatcher` is the map run that it is a child of, if it is: the one of that `index`.
     """
 
     def __init__(
@@ -110,11 +113,56 @@ class Run:
         self.history: list[HistoryEvent] = []
         self.tasks: dict[str, Task] = {}
         self.redriven: dict[str | None, float] = {}
+        self.map_runs: dict[str, MapRun] = {}
+        self.dispatcher: MapRun | None = None
+        self.index = 0
         self.over = threading.Event()
 
     @property
     def name(self) -> str:
         return self.execution.name
+
+
+class MapRun:
+    """The children of a distributed Map, each an execution of its own.
+
+    `token` is the call by which `parent` waits for them, None before there are any; `open` says that they go on.
+    `sizes` has for how many items each child is, by its index; `children` those that have begun, `waiting` the indices
+    of those that are still to begin or go on, `running` how many run, `lost` for how many items those are that did not
+    end well. `count` and `share` (of a hundred): how many items may be lost, None where it is not said. `written`:
+    ResultWriter has written the results.
+    """
+
+    def __init__(self, arn: str, parent: Run, started: float) -> None:
+        self.arn = arn
+        self.parent = parent
+        self.started = started
+        self.stopped: float | None = None
+        self.status = RUNNING
+        self.redrives = 0
+        self.redriven: float | None = None
+        self.machine: Machine | None = None
+        self.family: Family | None = None
+        self.token: str | None = None
+        self.open = self.filling = False
+        self.concurrency = 0
+        self.count: int | None = None
+        self.share: float | None = None
+        self.sizes: list[int] = []
+        self.children: dict[int, Run] = {}
+        self.waiting: deque[int] = deque()
+        self.running = self.lost = 0
+        self.written = False
+
+    @property
+    def label(self) -> str:
+        """The label in its ARN: arn:…:mapRun:MACHINE/LABEL:ID."""
+        return self.arn.rpartition("/")[2].partition(":")[0]
+
+    @property
+    def allowed(self) -> int:
+        """How many items may be lost."""
+        return allowed_failures(self.count, self.share, sum(self.sizes))
 
 
 class Task:
@@ -149,6 +197,7 @@ class Records:
         self.machines: dict[str, Machine] = {}
         self.activities: dict[str, Activity] = {}
         self.runs: dict[str, Run] = {}
+        self.map_runs: dict[str, MapRun] = {}
         self.tags: dict[str, dict[str, str]] = {}
         self.tasks: dict[str, list[Task]] = {}
 
@@ -188,4 +237,16 @@ class Records:
         found = self.runs.get(arn)
         if found is None:
             raise no_execution(arn)
+        return found
+
+    def described(self, arn: str) -> Run:
+        """The execution, which may be an Express one if a map run has started it. Raises as `run`."""
+        return self.runs[arn] if arn in self.runs else self.run(arn)
+
+    def map_run(self, arn: str) -> MapRun:
+        """The map run. Raises InvalidArn, ResourceNotFound."""
+        arns.parse(arn, arns.MAP_RUN)
+        found = self.map_runs.get(arn)
+        if found is None:
+            raise no_map_run(arn)
         return found

@@ -17,12 +17,13 @@ DEFINITION: Final = Document(1, 1_048_576, secret=True)
 DESCRIPTION: Final = Text(None, 256, secret=True)
 ERROR: Final = Text(0, 256, secret=True)
 CAUSE: Final = Text(0, 32_768, secret=True)
-TASK_TOKEN: Final = Text(1, 2048)
+TASK_TOKEN: Final = Text(1, 2048, secret=True)
+STATE_NAME: Final = Text(1, 80, secret=True)
 PAGE_TOKEN: Final = Text(1, 1024)
 PAGE: Final = Number(0, 1000)
 TYPE: Final = Text(words=("STANDARD", "EXPRESS"))
 INCLUDED: Final = Text(words=("ALL_DATA", "METADATA_ONLY"))
-TRACE: Final = Text(0, 256, pattern=r"[\x00-\x7f]*")
+TRACE: Final = Text(0, 256, pattern=r"[\x00-\x7f]*", written=r"\p{ASCII}*")
 STATUS: Final = Text(words=("SUCCEEDED", "TIMED_OUT", "PENDING_REDRIVE", "ABORTED", "FAILED", "RUNNING"))
 
 TAGS: Final = Many(Structure("Tag", {"key": Text(1, 128), "value": Text(0, 256)}))
@@ -69,7 +70,7 @@ STATE_CONFIGURATION: Final = Structure(
     "TestStateConfiguration",
     {
         "retrierRetryCount": Number(0),
-        "errorCausedByState": NAME,
+        "errorCausedByState": STATE_NAME,
         "mapIterationFailureCount": Number(0),
         "mapItemReaderData": PAYLOAD,
     },
@@ -99,7 +100,18 @@ def _having(required: str, fields: dict[str, Shape]) -> Structure:
 
 OPERATIONS: Final[dict[str, Structure]] = {
     "CreateActivity": _having("name", {"name": NAME, "tags": TAGS, "encryptionConfiguration": ENCRYPTION}),
-    "CreateStateMachine": _having("name definition roleArn", {"name": NAME, **REVISION, "type": TYPE, "tags": TAGS}),
+    "CreateStateMachine": _having(
+        "name definition roleArn",
+        {
+            "name": NAME,
+            "definition": DEFINITION,
+            "roleArn": ARN,
+            "type": TYPE,
+            "loggingConfiguration": LOGGING,
+            "tags": TAGS,
+            **REVISION,
+        },
+    ),
     "CreateStateMachineAlias": _having(
         "name routingConfiguration",
         {
@@ -119,7 +131,13 @@ OPERATIONS: Final[dict[str, Structure]] = {
     "DescribeStateMachineAlias": _shape("stateMachineAliasArn"),
     "DescribeStateMachineForExecution": _shape("executionArn", includedData=INCLUDED),
     "GetActivityTask": _shape("activityArn", workerName=NAME),
-    "GetExecutionHistory": _shape("executionArn", **PAGING, reverseOrder=Flag(), includeExecutionData=Flag()),
+    "GetExecutionHistory": _shape(
+        "executionArn",
+        maxResults=PAGE,
+        reverseOrder=Flag(),
+        nextToken=PAGE_TOKEN,
+        includeExecutionData=Flag(),
+    ),
     "ListActivities": _having("", PAGING),
     "ListExecutions": _having(
         "",
@@ -133,8 +151,8 @@ OPERATIONS: Final[dict[str, Structure]] = {
         },
     ),
     "ListMapRuns": _shape("executionArn", **PAGING),
-    "ListStateMachineAliases": _shape("stateMachineArn", **PAGING),
-    "ListStateMachineVersions": _shape("stateMachineArn", **PAGING),
+    "ListStateMachineAliases": _shape("stateMachineArn", nextToken=PAGE_TOKEN, maxResults=PAGE),
+    "ListStateMachineVersions": _shape("stateMachineArn", nextToken=PAGE_TOKEN, maxResults=PAGE),
     "ListStateMachines": _having("", PAGING),
     "ListTagsForResource": _shape("resourceArn"),
     "PublishStateMachineVersion": _shape("stateMachineArn", revisionId=Text(), description=DESCRIPTION),
@@ -155,7 +173,7 @@ OPERATIONS: Final[dict[str, Structure]] = {
             "inspectionLevel": Text(words=("INFO", "DEBUG", "TRACE")),
             "revealSecrets": Flag(),
             "variables": PAYLOAD,
-            "stateName": NAME,
+            "stateName": STATE_NAME,
             "mock": MOCK,
             "context": PAYLOAD,
             "stateConfiguration": STATE_CONFIGURATION,

@@ -10,7 +10,7 @@ from engine.errors import ExecutionFailure
 from engine.machine import Fields, State, StateMachine, state_type
 from engine.outcomes import Call, Fork, Outcome
 from engine.query import Scope
-from engine.states.map_items import BATCHER_SCHEMA, ItemBatcher, number, read_limit
+from engine.states.map_items import BATCHER_SCHEMA, ItemBatcher, allowed_failures, number, read_limit
 from engine.states.map_reader import READER_SCHEMA, STATE_DATA, ItemReader
 from engine.states.map_results import WRITER_SCHEMA, ResultWriter
 from engine.states.results import QUERY_ERROR, language_of, unexpected
@@ -183,6 +183,10 @@ class Map(State):
         return [self.selector.evaluate(fork.source, inner) for inner in scopes]
 
     def tolerance(self, count: int, data: JSON, scope: Scope) -> int:
+        return allowed_failures(*self.tolerances(data, scope), count)
+
+    def tolerances(self, data: JSON, scope: Scope) -> tuple[int | None, float | None]:
+        """How many items may fail, and how many in a hundred; None where it is not said. Raises ExecutionFailure."""
         if self.reader is not None:
             self.reader.most(data, scope)
         allowed = number("ToleratedFailureCount", self.tolerated, data, scope)
@@ -192,10 +196,10 @@ class Map(State):
         if not 0 <= share <= 100:
             said = "ToleratedFailurePercentage must be between 0 and 100."
             raise self._out_of_range("ToleratedFailurePercentage", said)
-        # Where both are given, either ends the Map (AWS, "Setting failure thresholds for Distributed Map states").
-        counted = [] if self.tolerated is None else [int(allowed)]
-        shared = [] if self.tolerated_percentage is None else [int(share * count // 100)]
-        return min(counted + shared, default=0)
+        return (
+            None if self.tolerated is None else int(allowed),
+            None if self.tolerated_percentage is None else share,
+        )
 
     def _out_of_range(self, field: str, cause: str) -> ExecutionFailure:
         """AWS's words for a path; what an expression gives is a failed evaluation (AWS, "Transforming data")."""

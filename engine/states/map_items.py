@@ -49,6 +49,14 @@ def _float(found: JSON) -> float | None:
     return found if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
+def allowed_failures(count: int | None, share: float | None, items: int) -> int:
+    """How many of `items` may fail. Where both a count and a share (of a hundred) are given, either ends the Map (AWS,
+    "Setting failure thresholds for Distributed Map states")."""
+    counted = [] if count is None else [count]
+    shared = [] if share is None else [int(share * items // 100)]
+    return min(counted + shared, default=0)
+
+
 def read_limit(
     fields: Fields, name: str, *, fraction: bool = False, maximum: int = MAX_ITEMS
 ) -> int | float | Expression | None:

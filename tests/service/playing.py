@@ -72,6 +72,7 @@ class Play:
             found = plain(api.call(step["call"], self.fill(step.get("with", {}))))
         except ApiError as refused:
             found = {"code": refused.code, "message": refused.message}
+            assert "refused" in step, f"{where}:\n refused with {found}"
             expected = step.get("refused")
         else:
             expected = step.get("answer")
