@@ -34,7 +34,7 @@ FORMAT: Final = 1
 
 LATER: Final[dict[str, JSON]] = {
     "batched": False, "earlier": 0, "parent": None, "pins": {}, "redrives": 0, "redriven": None, "secret": "",
-    "spreads": False,
+    "spreads": False, "whole": False,
 }  # fmt: skip
 """What fields that joined the format later are in a snapshot without them."""
 
@@ -65,6 +65,7 @@ class ForkProgress:
     whose items are then {"Key", "Value"}; `batched` that each is a batch of such. `next` is the next child to start,
     `left` how many have not ended, `failed` how many items have failed of the `tolerated`. `apart`: the children are
     executions of their own (a distributed Map); how often they were redriven is `redrives`.
+    `whole`: it comes from a store that knew no better than to write the items with every change of the counters.
     """
 
     __slots__ = (
@@ -80,6 +81,7 @@ class ForkProgress:
         "redrives",
         "source",
         "tolerated",
+        "whole",
     )
 
     def __init__(self, fork: Fork) -> None:
@@ -94,6 +96,7 @@ class ForkProgress:
         self.next = 0
         self.failed = 0
         self.redrives = 0
+        self.whole = False
 
     def copy(self) -> ForkProgress:
         """A copy to change."""
@@ -110,6 +113,7 @@ class ForkProgress:
         new.next = self.next
         new.failed = self.failed
         new.redrives = self.redrives
+        new.whole = self.whole
         return new
 
     def weight(self, index: int) -> int:
@@ -122,7 +126,7 @@ class ForkProgress:
 
     def to_json(self) -> dict[str, JSON]:
         """The snapshot."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "whole" or self.whole}
 
     @classmethod
     def from_json(cls, value: dict[str, JSON]) -> ForkProgress:

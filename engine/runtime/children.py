@@ -115,7 +115,7 @@ class _Children:
     def _begin(self, db: Connection, parent: Execution, frame: Frame, token: str) -> MapRun | None:
         """Write the map run, if the parent still waits for it."""
         key, body = map_runs.parent_frame(db, parent.name, frame.path)
-        if body is None or not _waits(Frame.from_json({**rows.FRESH, **json.loads(body)}), token):
+        if body is None or not _waits(Frame.from_json({**rows.FRESH, **json.loads(body), "fork": None}), token):
             return None
         if frame.call["spread"] == REDRIVE:
             before = map_runs.find(db, parent.name, frame.call["of"])

@@ -1,8 +1,9 @@
 """Executions, frames and decisions as rows, the same for every database.
 
 The root frame is a column of its execution, since most executions have no other; further frames have rows of their own,
-so that a wide Map never rewrites its siblings. Of a frame, what is mostly as in a fresh one is left out when
-it is. A payload that is handed on as it is stands in a row once.
+so that a wide Map never rewrites its siblings. What a Map with many items keeps as it is while they are run, the items
+among it, has a row beside its frame's, so that the end of each writes counters only. Of a frame, what is mostly as in a
+fresh one is left out when it is. A payload that is handed on as it is stands in a row once.
 
 JSON is written in UTF-8, and in ASCII where there is half a surrogate pair: a text that is good JSON and that no
 database takes raw. (A NUL is escaped either way.) It is read by the standard library, which keeps large integers exact.
@@ -41,6 +42,11 @@ SHARE_FROM: Final = 1024
 """From this length on, the events of a decision are written so that what stands in several of them is there once."""
 SHORT: Final = 64
 """Texts up to this length are written where they stand."""
+
+MANY: Final = 20
+"""Most children whose frame is written as a whole each time that one of them ends."""
+BESIDE: Final = "+"
+"""After its path: the row of what a frame keeps as it is while it has children."""
 
 FrameRow = tuple[int, str, str]
 HistoryRow = tuple[int, int, str]
@@ -198,10 +204,19 @@ def _long(value: JSON) -> bool:
 
 
 def frame_rows(decisions: Iterable[tuple[int, Decision]]) -> tuple[list[FrameRow], list[tuple[int, str]]]:
-    """The rows of the frames below the root that changed, and the keys of those that are gone."""
+    """The rows of the frames below the root that changed and of what stands beside frames, and the keys of those that
+    are gone."""
     written, gone = [], []
     for key, decision in decisions:
         for path, frame in decision.frames.items():
+            before = decision.execution.frames.get(path)  # the decision has not been applied yet
+            kept, had = _kept(frame), _kept(before)
+            if kept is not None and (
+                had is None or any(one is not other for one, other in zip(kept, had, strict=True))
+            ):
+                written.append((key, path + BESIDE, _beside(path, kept)))
+            elif had is not None and kept is None:
+                gone.append((key, path + BESIDE))
             if path == ROOT:
                 continue
             if frame is None:
@@ -211,8 +226,28 @@ def frame_rows(decisions: Iterable[tuple[int, Decision]]) -> tuple[list[FrameRow
     return written, gone
 
 
+def _kept(frame: Frame | None) -> tuple[JSON, ...] | None:
+    """Input, variables, prepared input and items of a frame with many children; None of any other."""
+    fork = None if frame is None else frame.fork
+    if frame is None or fork is None or fork.count <= MANY or fork.whole:
+        return None
+    return frame.input, frame.variables, fork.source, fork.items
+
+
+def _beside(path: str, kept: tuple[JSON, ...]) -> str:
+    """The row beside a frame: its path, the place of each of those values, and the values, each once."""
+    values: list[JSON] = []
+    places: list[int] = []
+    for value in kept:
+        place = next((place for place, other in enumerate(values) if other is value), len(values))
+        values += [value] if place == len(values) else []
+        places.append(place)
+    return encode([path, places, values])
+
+
 def frame_body(frame: Frame) -> str:
-    """A frame as JSON text."""
+    """A frame as JSON text, without what stands beside it."""
+    beside = _kept(frame) is not None
     body: dict[str, JSON] = {
         "path": frame.path,
         "state": frame.state,
@@ -235,8 +270,14 @@ def frame_body(frame: Frame) -> str:
         body["call"] = {name: value for name, value in call.items() if name != "arguments"} if same else call
     if frame.spent:
         body["spent"] = frame.spent
-    if frame.fork is not None:
-        body["fork"] = frame.fork.to_json()
+    fork = frame.fork
+    if fork is not None:
+        body["fork"] = fork.to_json()
+    if fork is not None and beside:
+        for name in ("input", "variables"):
+            body.pop(name, None)
+        for name in ("source", "items"):
+            del body["fork"][name]
     return encode(body)
 
 
@@ -258,12 +299,25 @@ def stored(row: Sequence[Any], bodies: Iterable[str]) -> Stored:
         "input": json.loads(given),
         "output": decoded(output),
     }
-    frames = [_frame(body) for body in ([frame] if frame is not None else []) + list(bodies)]
+    frames = _frames(([frame] if frame is not None else []) + list(bodies))
     return Stored(key, Execution.from_json(whole, frames), version, definition)
 
 
-def _frame(text: str) -> dict[str, JSON]:
-    frame: dict[str, JSON] = {**FRESH, **json.loads(text)}
+def _frames(texts: Sequence[str]) -> list[dict[str, JSON]]:
+    """The frames of those rows, each with what stands beside it."""
+    found = [json.loads(text) for text in texts]
+    beside = {row[0]: row[1:] for row in found if isinstance(row, list)}
+    return [_frame(row, beside) for row in found if isinstance(row, dict)]
+
+
+def _frame(row: dict[str, JSON], beside: dict[str, list[Any]]) -> dict[str, JSON]:
+    frame: dict[str, JSON] = {**FRESH, **row}
+    fork = frame["fork"]
+    if fork is not None and "items" in fork:
+        fork["whole"] = fork["count"] > MANY
+    elif fork is not None:
+        places, values = beside[frame["path"]]
+        frame["input"], frame["variables"], fork["source"], fork["items"] = (values[place] for place in places)
     call = frame["call"]
     if call is not None and "arguments" not in call:
         frame["call"] = {"arguments": frame["input"], **call}  # the input itself
