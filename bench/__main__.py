@@ -12,7 +12,7 @@ from bench.databases import STORES
 from bench.settings import Settings
 from bench.table import HEAD, line
 
-THEMES = ("floor", "memory", "startup", "durable", "starts", "waiting", "recovery", "written", "bookings")
+THEMES = ("floor", "memory", "startup", "durable", "starts", "waiting", "recovery", "written", "maps", "bookings")
 
 
 @click.command(

@@ -1,5 +1,6 @@
 """A worker: `engine_worker URL hang|work MOST`. With `hang` its steps never answer. It prints what is asked for on its
-standard input: `memory` its resident megabytes, `ended` how many executions have ended, `held` how many it holds."""
+standard input: `memory` its resident megabytes, `peak` the most they have been, `ended` how many executions have ended,
+`held` how many it holds."""
 
 from __future__ import annotations
 
@@ -21,10 +22,10 @@ async def hang(payload: Any, ctx: Any) -> Any:
     await asyncio.sleep(3600)
 
 
-def resident() -> float:
-    """Megabytes of memory that this process has in use."""
+def resident(kind: str = "VmRSS") -> float:
+    """Megabytes of memory that this process has in use; `VmHWM`: the most that it ever had."""
     with open("/proc/self/status") as file:
-        line = next(line for line in file if line.startswith("VmRSS"))
+        line = next(line for line in file if line.startswith(kind))
     return int(line.split()[1]) / 1024
 
 
@@ -35,7 +36,8 @@ def main(url: str, way: str, most: str) -> None:
         ready()
         threading.Thread(target=worker.run, daemon=True).start()
         for line in sys.stdin:
-            facts = {"memory": resident(), "ended": worker.ended, "held": len(worker._scheduler.held)}
+            facts = {"memory": resident(), "peak": resident("VmHWM"), "ended": worker.ended}
+            facts["held"] = len(worker._scheduler.held)
             answer(facts[line.strip()])
 
 

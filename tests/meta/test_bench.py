@@ -11,7 +11,7 @@ from bench.__main__ import THEMES
 from bench.settings import Settings
 from bench.table import Figure, line
 
-SLOW = {"startup", "waiting", "recovery", "starts", "bookings"}
+SLOW = {"startup", "waiting", "recovery", "starts", "maps", "bookings"}
 
 
 @pytest.mark.parametrize(
