@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from engine.core.events import Decision
-from engine.core.execution import ROOT, RUNNING, SUCCEEDED
+from engine.core.execution import RUNNING, SUCCEEDED
 from engine.stores import KEEP, Change, Start, rows
 from engine.stores.postgres_arrays import float8s, int8s, texts
 
@@ -69,8 +69,9 @@ def _change_row(change: Change) -> tuple[Any, ...]:
 
 
 def narrow(decisions: Iterable[Decision]) -> bool:
-    """Whether none of them changes another frame than the root: then there are no rows of frames to write."""
-    return all(not decision.frames or (len(decision.frames) == 1 and ROOT in decision.frames) for decision in decisions)
+    """Whether none of them changes another frame than the root, with nothing beside it: then there are no rows of
+    frames to write."""
+    return not any(map(rows.wide, decisions))
 
 
 def distinct(starts: Sequence[Start]) -> bool:

@@ -226,6 +226,14 @@ def frame_rows(decisions: Iterable[tuple[int, Decision]]) -> tuple[list[FrameRow
     return written, gone
 
 
+def wide(decision: Decision) -> bool:
+    """Whether there may be rows of frames to write or remove."""
+    frames = decision.frames
+    if not frames or (len(frames) == 1 and ROOT in frames):
+        return any(_kept(frame) for frame in (frames.get(ROOT), decision.execution.frames.get(ROOT)))
+    return True
+
+
 def _kept(frame: Frame | None) -> tuple[JSON, ...] | None:
     """Input, variables, prepared input and items of a frame with many children; None of any other."""
     fork = None if frame is None else frame.fork

@@ -126,6 +126,25 @@ def test_children_are_written_in_batches_and_none_is_missing(url: str, monkeypat
         assert children(engine) == ["SUCCEEDED"] * 11
 
 
+def test_an_inline_map_over_many_items_goes_on_wherever_it_is_taken_up(url: str) -> None:
+    waiting = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": True}}}
+    flow = {
+        "StartAt": "M",
+        "States": {"M": {"Type": "Map", "MaxConcurrency": 10, "ItemProcessor": waiting, "End": True}},
+    }
+    items = [{"text": "x" * 100, "number": number} for number in range(25)]
+    with opened(url) as engine:
+        engine.start(flow, items, name="p")
+        Worker(engine).run_until_idle()
+        found = engine.describe("p")
+        with engine.host.transaction() as db:
+            ((runs,),) = db.execute("SELECT runs FROM executions").fetchall()
+            left = db.execute("SELECT count(*) FROM frames").fetchall()
+    assert (found["status"], found["output"]) == ("SUCCEEDED", items)
+    assert runs == 3, "it was given back between"
+    assert left == [(0,)]
+
+
 def test_stopping_the_parent_ends_its_children_whatever_they_do(url: str) -> None:
     ask = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "step:t.waitForTaskToken", "End": True}}}
     with opened(url, t=lambda payload, ctx: None) as engine:
