@@ -12,6 +12,7 @@ is delivered, there is one child.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
@@ -22,7 +23,7 @@ from engine.core.scope import ARN, execution_arn
 from engine.errors import EngineError, ExecutionAlreadyExists, InvalidInput
 from engine.outcomes import Resource
 from engine.step import Step, StepError, TaskReceipt
-from engine.values import JSON, dump
+from engine.values import JSON, check_json, dump
 
 DEEPEST: Final = 20
 """How many flows may stand inside one another."""
@@ -75,14 +76,18 @@ def _start(resource: Resource, starter: Starter, arguments: JSON, ctx: Any) -> T
     link = {"name": parent.name, "token": ctx.call, "as": waits, "depth": depth}
     try:
         child = starter.start(parent, flow, data, name or child_name(parent, ctx.call, flow), link)
-    except ExecutionAlreadyExists as problem:
-        raise StepError("StepFunctions.ExecutionAlreadyExistsException", str(problem)) from None
+    except ExecutionAlreadyExists:
+        arn = f"{ARN}:execution:{flow}:{name}"
+        raise _refused("ExecutionAlreadyExists", "Execution Already Exists", arn) from None
     except InvalidInput as problem:
-        raise StepError("StepFunctions.InvalidExecutionInputException", str(problem)) from None
+        raise _bad_input(str(problem)) from None
     except EngineError as problem:
         if type(problem) is not EngineError:
             raise
-        raise StepError("StepFunctions.StateMachineDoesNotExistException", str(problem)) from None
+        if resource.scheme == "flow":
+            raise StepError("StepFunctions.StateMachineDoesNotExistException", str(problem)) from None
+        arn = f"{ARN}:stateMachine:{flow}"
+        raise _refused("StateMachineDoesNotExist", "State Machine Does Not Exist", arn) from None
     receipt = {"ExecutionArn": execution_arn(child), "StartDate": _milliseconds(child.started)}
     if not waits:
         return receipt
@@ -100,9 +105,32 @@ def _request(resource: Resource, arguments: JSON) -> tuple[str, JSON, str | None
         raise StepError("States.Runtime", f"startExecution has no parameter {min(unknown)}")
     flow = STATE_MACHINE.fullmatch(arguments["StateMachineArn"])
     if flow is None:
-        raise StepError("StepFunctions.InvalidArnException", f"Invalid Arn: {arguments['StateMachineArn']}")
+        raise _refused("InvalidArn", "Invalid Arn", f"Invalid ARN prefix: {arguments['StateMachineArn']}")
     name = arguments.get("Name")
-    return flow[1], arguments.get("Input", {}), name if isinstance(name, str) else None
+    return flow[1], _input(arguments.get("Input")), name if isinstance(name, str) else None
+
+
+def _input(given: JSON) -> JSON:
+    """AWS takes the input as a JSON text; of any other value its text is sent. Raises StepError."""
+    if not isinstance(given, str):
+        return {} if given is None else given
+    try:
+        found = json.loads(given)
+    except (ValueError, RecursionError) as wrong:
+        raise _bad_input(str(wrong)) from None
+    problem = check_json(found)
+    if problem is not None:
+        raise _bad_input(problem)
+    return found
+
+
+def _bad_input(why: str) -> StepError:
+    return _refused("InvalidExecutionInput", "Invalid State Machine Execution Input", why)
+
+
+def _refused(code: str, subject: str, what: str) -> StepError:
+    """An error of StartExecution in AWS's words."""
+    return StepError(f"StepFunctions.{code}Exception", f"{subject}: '{what}'")
 
 
 def child_name(parent: Execution, call: str, flow: str) -> str:
@@ -160,7 +188,7 @@ def _described(child: Execution, *, as_text: bool) -> dict[str, JSON]:
         "Input": dump(child.input) if as_text else child.input,
         "InputDetails": {"Included": True},
         "Name": child.name,
-        "RedriveCount": 0,
+        "RedriveCount": child.redrives,
         "RedriveStatus": "NOT_REDRIVABLE" if ended_well else "REDRIVABLE",
         "StartDate": _milliseconds(child.started),
         "StateMachineArn": f"{ARN}:stateMachine:{child.machine_id}",

@@ -18,6 +18,7 @@ import jlens
 from engine.errors import ExpressionSyntaxError
 from engine.query.jsonata.functions import ADDED, FUNCTIONS, NULL, Implementation, drawing
 from engine.query.jsonata.program import (
+    MAX_COMPARED,
     MAX_DEPTH,
     MAX_ITEMS,
     MAX_RESULT,
@@ -42,6 +43,9 @@ LIMITS: Final[dict[str, Any]] = {
     "max_result_size": MAX_RESULT,
 }
 
+COMPARING: Final[dict[str, Any]] = {**LIMITS, "max_array_length": MAX_COMPARED}
+"""The limits of an expression that compares all items with each other."""
+
 LEAKED: Final = (ValueError, OverflowError, RecursionError)
 """What jlens raises beside its own error for values outside of JSON: lone surrogates, numbers beyond a double."""
 
@@ -59,11 +63,12 @@ def compile_program(text: str, names: frozenset[str]) -> JlensProgram:
 class JlensProgram:
     """A compiled expression, see `engine.query.jsonata.program.Program`."""
 
-    __slots__ = ("_added", "_bound", "_by_document", "_free", "_text", "context", "paths")
+    __slots__ = ("_added", "_bound", "_by_document", "_free", "_limits", "_text", "context", "paths")
 
     def __init__(self, alone: jlens.Expression, names: frozenset[str]) -> None:
         self._text = text = alone.source
         self._added = names & ADDED
+        self._limits = COMPARING if "distinct" in names else LIMITS
         for name in self._added:
             alone.register_function(name, lambda: None)  # an unknown function would seem to read the context
         reads = alone.reads()
@@ -80,7 +85,7 @@ class JlensProgram:
 
     def evaluate(self, values: Mapping[str, JSON], chance: Chance | None, now: str | None) -> JSON:
         """The value, see `Program`. Raises EvaluationError."""
-        options = LIMITS if now is None else {**LIMITS, "now": now}
+        options = self._limits if now is None else {**self._limits, "now": now}
         functions: dict[str, Any] = {}
         if chance is not None:
             functions.update(drawing(chance))
