@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from engine.core import forks, spreading, task_events
+from engine.core import exporting, forks, spreading, task_events
 from engine.core.advance import Advance
 from engine.core.events import (
     CallsReturned,
@@ -250,7 +250,7 @@ def _read_or_written(run: Advance, frame: Frame, state: State, answer: JSON) -> 
         spreading.answered(run, frame, state, answer)
         _go_on(run, frame)
     else:
-        forks.written(run, frame, state)
+        exporting.written(run, frame, state)
         _go_on(run, frame)
 
 

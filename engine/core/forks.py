@@ -7,7 +7,7 @@ the joined result, or the failure, back to it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from engine.core.execution import BROKEN, CHILDREN, OVER, READY, RUNNING, Execution, ForkProgress, Frame
@@ -16,7 +16,7 @@ from engine.errors import ExecutionFailure
 from engine.machine import State
 from engine.outcomes import Call, Fork, Resource
 from engine.states.map_ import Map
-from engine.states.map_results import Child
+from engine.states.map_results import Child, Place, ResultWriter
 from engine.states.moments import format_timestamp
 from engine.values import JSON, TOO_LARGE, dump, exceeds
 
@@ -231,7 +231,7 @@ def joined(run: Runner, frame: Frame, state: State, ended: Sequence[Result]) -> 
             export(run, frame, state, ended)
             return
         try:
-            result = state.writer.transform(_children(run, frame, state, ended))
+            result = state.writer.transform(told(run, frame, state, ended))
         except ExecutionFailure as failure:
             run.evaluation_failed(frame, state, failure)
             return
@@ -240,18 +240,26 @@ def joined(run: Runner, frame: Frame, state: State, ended: Sequence[Result]) -> 
 
 def export(run: Runner, frame: Frame, state: State, ended: Sequence[Result], *, failed: bool = False) -> None:
     """Have the results of a map run written, of one that has `failed` too: it fails when they are."""
-    assert isinstance(state, Map), "only a Map writes results"
-    assert state.writer is not None, "only a writer writes"
-    assert frame.fork is not None
-    arn = map_run(run.execution, frame, label_of(state))
+    writer = writer_of(state)
+    assert writer is not None, "only a writer writes"
     try:
-        children = _children(run, frame, state, ended)
-        puts, result = state.writer.objects(children, arn, frame.fork.source, run.scope(frame))
+        puts, result = writer.objects(told(run, frame, state, ended), place_of(run, frame, state, writer))
     except ExecutionFailure as failure:
         run.evaluation_failed(frame, state, failure)
         return
     of = frame.call["of"] if frame.call is not None else None
-    run.ask(frame, state.writer.resource, puts[0], writes=puts[1:], result=result, of=of, failed=failed)
+    run.ask(frame, writer.resource, puts[0], writes=puts[1:], result=result, of=of, failed=failed)
+
+
+def writer_of(state: State) -> ResultWriter | None:
+    """What writes the results of a Map out; None where they are handed on."""
+    return state.writer if isinstance(state, Map) and state.writer is not None and state.writer.exports else None
+
+
+def place_of(run: Runner, frame: Frame, state: State, writer: ResultWriter) -> Place:
+    """Where the results go. Raises ExecutionFailure."""
+    assert frame.fork is not None
+    return writer.place(map_run(run.execution, frame, label_of(state)), frame.fork.source, run.scope(frame))
 
 
 def succeed(run: Runner, frame: Frame, state: State, result: JSON, *, apart: bool, fits: bool = True) -> None:
@@ -269,10 +277,10 @@ def written(run: Runner, frame: Frame, state: State) -> None:
     """An object with results is written: the next one, or the end."""
     call = frame.call
     if call["writes"]:
-        assert isinstance(state, Map), "only a Map writes results"
-        assert state.writer is not None, "only a writer writes"
+        writer = writer_of(state)
+        assert writer is not None, "only a writer writes"
         marks = {name: call.get(name) for name in ("result", "of", "failed")}
-        run.ask(frame, state.writer.resource, call["writes"][0], writes=call["writes"][1:], **marks)
+        run.ask(frame, writer.resource, call["writes"][0], writes=call["writes"][1:], **marks)
     elif call.get("failed"):
         frame.wait = CHILDREN
         run.fail(frame, THRESHOLD, THRESHOLD_CAUSE)
@@ -280,13 +288,19 @@ def written(run: Runner, frame: Frame, state: State) -> None:
         succeed(run, frame, state, call["result"], apart=True)
 
 
-def _children(run: Runner, frame: Frame, state: Map, ended: Sequence[Result]) -> list[Child]:
-    """What is known of the children. Those that are frames have the times of the map run."""
-    execution, fork = run.execution, frame.fork
-    assert fork is not None
+def told(run: Runner, frame: Frame, state: State, ended: Sequence[Result]) -> list[Child]:
+    """What is known of all children: those that nothing is said of are pending. Raises ExecutionFailure."""
+    assert frame.fork is not None
+    known = [*ended, *((PENDING, {}) for _ in range(len(ended), frame.fork.count))]
+    return children(run, frame, state, enumerate(known))
+
+
+def children(run: Runner, frame: Frame, state: State, ended: Iterable[tuple[int, Result]]) -> list[Child]:
+    """What is known of children, by their items. Those that are frames have the times of the map run. Raises
+    ExecutionFailure."""
+    execution = run.execution
     machine, found = f"{execution.machine_id}/{label_of(state)}", []
-    for index in range(fork.count):
-        status, output, *known = ended[index] if index < len(ended) else (PENDING, {})
+    for index, (status, output, *known) in ended:
         record: dict[str, JSON] = {
             "Input": dump(child_input(run, frame, state, index)),
             "InputDetails": {"Included": True},

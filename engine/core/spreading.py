@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.core import forks
+from engine.core import exporting, forks
 from engine.core.execution import CHILDREN, SUCCEEDED, TASK, Execution, Frame
 from engine.core.scope import child_name
 from engine.core.working import Working
@@ -21,8 +21,8 @@ from engine.values import JSON
 
 def answered(run: forks.Runner, frame: Frame, state: State, answer: JSON) -> None:
     """The map run is over, or the results have been read: `{"status"}` and perhaps `{"failure"}`, or `{"results"}`,
-    None when they are too large to be handed on."""
-    exports = isinstance(state, Map) and state.writer is not None and state.writer.exports
+    None when they are too large to be handed on, or a part of them, `{"part", "next"}`."""
+    exports = forks.writer_of(state) is not None
     if answer.get("status") == SUCCEEDED or ("status" in answer and exports):
         called, failed = f"{frame.path}#{frame.token}", answer["status"] != SUCCEEDED
         forks.ask_children(run, frame, forks.RESULTS, called, failed=failed)
@@ -32,6 +32,8 @@ def answered(run: forks.Runner, frame: Frame, state: State, answer: JSON) -> Non
         run.evaluation_failed(frame, state, ExecutionFailure(**answer["failure"]))
     elif "status" in answer:
         run.fail(frame, forks.THRESHOLD, forks.THRESHOLD_CAUSE)
+    elif "part" in answer:
+        exporting.export_part(run, frame, state, answer)
     elif answer["results"] is None:
         forks.succeed(run, frame, state, None, apart=True, fits=False)
     elif frame.call.get("failed"):

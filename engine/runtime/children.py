@@ -14,7 +14,8 @@ from typing import Any, Final
 from engine.core.decide import decide
 from engine.core.events import Decision, ExecutionRedriven, TaskSucceeded
 from engine.core.execution import ABORTED, FAILED, RUNNING, SUCCEEDED, TASK, TIMED_OUT, Execution, Frame
-from engine.core.forks import REDRIVE, RESULTS
+from engine.core.exporting import FIRST
+from engine.core.forks import REDRIVE, RESULTS, writer_of
 from engine.core.redrive import misfit, refusal
 from engine.core.scope import map_run
 from engine.core.spreading import Family, map_run_of
@@ -140,14 +141,18 @@ class _Children:
         return {"failure": {name: getattr(failure, name) for name in names}}
 
     def _results(self, parent: Execution, frame: Frame, ctx: Any) -> JSON:
-        """The results of all children in their order, None when they are too large for any state's result."""
+        """The results of all children in their order, None when they are too large for any state's result; or the next
+        part of those that are written out."""
         state = self._machines.of(self._digest(parent, ctx)).find[frame.state]
-        exported = isinstance(state, Map) and state.writer is not None and state.writer.exports
         with ctx.transaction() as db:
             run = map_runs.find(db, parent.name, frame.call["of"])
             if run is None:
                 return None
-            if not exported and map_runs.results_size(db, run.id) > 2 * MAX_PAYLOAD_BYTES:
+            if writer_of(state) is not None:
+                at = frame.call.get("part") or FIRST
+                found, following = map_runs.part(db, run, at["group"], at["first"])
+                return {"part": found, "next": following}
+            if map_runs.results_size(db, run.id) > 2 * MAX_PAYLOAD_BYTES:
                 return {"results": None}
             return {"results": list(map_runs.results(db, run.id))}
 

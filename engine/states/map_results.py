@@ -34,6 +34,19 @@ WRITER_SCHEMA: JSON = {
 }
 
 
+Files = dict[str, list[JSON]]
+"""The objects of each group of children, as the manifest names them."""
+NO_FILES: Final[Files] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
+
+
+class Place(NamedTuple):
+    """Where results go. `run`: the ARN of the map run."""
+
+    run: str
+    bucket: JSON
+    folder: str
+
+
 class Child(NamedTuple):
     """A child execution that has ended, or that is PENDING and never will. `record`: what AWS says of it beside its
     output."""
@@ -84,24 +97,38 @@ class ResultWriter:
                 found.append(child.output)
         return found
 
-    def objects(self, children: Sequence[Child], run: str, source: JSON, scope: Scope) -> tuple[list[JSON], JSON]:
-        """The arguments of each putObject in their order, and the state's result. `run`: the ARN of the map run."""
+    def place(self, run: str, source: JSON, scope: Scope) -> Place:
+        """Where the results of a map run go. `run`: its ARN. Raises ExecutionFailure."""
         where = self.arguments.evaluate(source, scope) if self.arguments is not None else {}
         bucket, prefix = where.get("Bucket"), where.get("Prefix")
-        folder = "/".join(part for part in (prefix, run.rpartition(":")[2]) if part)
+        return Place(run, bucket, "/".join(part for part in (prefix, run.rpartition(":")[2]) if part))
+
+    def objects(self, children: Sequence[Child], place: Place) -> tuple[list[JSON], JSON]:
+        """The arguments of each putObject in their order, and the state's result."""
         puts: list[JSON] = []
-        files: dict[str, JSON] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
-        for status, names in files.items():
-            results = self.transform([child for child in children if _file_of(child) == status])
-            if results:
-                body = "\n".join(map(dump, results)) if self.lines else dump(results)
-                key = f"{folder}/{status}_0.{'jsonl' if self.lines else 'json'}"
-                puts.append({"Bucket": bucket, "Key": key, "Body": body})
-                names.append({"Key": key, "Size": len(body.encode())})
-        key = f"{folder}/manifest.json"
-        manifest = {"DestinationBucket": bucket, "MapRunArn": run, "ResultFiles": files}
-        puts.append({"Bucket": bucket, "Key": key, "Body": dump(manifest)})
-        return puts, {"MapRunArn": run, "ResultWriterDetails": {"Bucket": bucket, "Key": key}}
+        files = NO_FILES
+        for group in NO_FILES:
+            inside = [child for child in children if _file_of(child) == group]
+            if inside:
+                put, files = self.part(inside, group, files, place)
+                puts.append(put)
+        put, result = self.manifest(files, place)
+        return [*puts, put], result
+
+    def part(self, children: Sequence[Child], group: str, files: Files, place: Place) -> tuple[JSON, Files]:
+        """The arguments of the putObject that writes results of a group, and the files with that one."""
+        results = self.transform(children)
+        body = "\n".join(map(dump, results)) if self.lines else dump(results)
+        key = f"{place.folder}/{group}_{len(files[group])}.{'jsonl' if self.lines else 'json'}"
+        named = {**files, group: [*files[group], {"Key": key, "Size": len(body.encode())}]}
+        return {"Bucket": place.bucket, "Key": key, "Body": body}, named
+
+    def manifest(self, files: Files, place: Place) -> tuple[JSON, JSON]:
+        """The arguments of the last putObject, and the state's result."""
+        key = f"{place.folder}/manifest.json"
+        manifest = {"DestinationBucket": place.bucket, "MapRunArn": place.run, "ResultFiles": files}
+        put = {"Bucket": place.bucket, "Key": key, "Body": dump(manifest)}
+        return put, {"MapRunArn": place.run, "ResultWriterDetails": {"Bucket": place.bucket, "Key": key}}
 
 
 def _file_of(child: Child) -> str:

@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from engine.core.execution import ABORTED, FAILED, RUNNING, SUCCEEDED, Execution
 from engine.core.forks import PENDING
@@ -23,6 +23,12 @@ from engine.values import JSON
 
 BATCH: Final = 500
 """Most children that one transaction writes, or reads."""
+PART: Final = 4 * 1024 * 1024
+"""About how many characters of results are read at once to be written out."""
+FEW: Final = 50
+"""Most rows that are read at once to be written out: each may be large."""
+RECORD: Final = 600
+"""About how many characters AWS's facts about a child are, beside its input and output."""
 OVER: Final = "the map run has ended"
 STOP: Final = rows.encode({"event": "ExecutionStopped", "time": 0.0, "cause": OVER})
 
@@ -286,21 +292,47 @@ def over(db: Connection, run: MapRun, now: float) -> MapRun:
 def results(db: Connection, run: int) -> Iterator[list[JSON]]:
     """How each child ended, in the order of the items: its status, its output or its error and cause, when it started
     and stopped, and how often it was redriven; of one that never began only that it is PENDING."""
-    first = 0
+    for row in _results(db, "results_of", run, 0, BATCH):
+        yield _result(*row[1:9])
+
+
+def part(db: Connection, run: MapRun, group: str, first: int) -> tuple[list[JSON], int | None]:
+    """How children of a group (SUCCEEDED, PENDING; FAILED: the others) have ended, from that item on: `[item, *result]`
+    each, about as many as PART characters hold; with the item from which on there may be more."""
+    found: list[JSON] = []
+    size = 0
+    for item, *row, given in _results(db, f"{group.lower()}_results", run.id, first, FEW):
+        if size >= PART:
+            return found, item
+        found.append([item, *_result(*row)])
+        size += RECORD + given + sum(len(text) for text in row[1:4] if text is not None)
+    if group == PENDING:
+        ((unmade,),) = db.execute(statements("portable")["unmade_from"], (run.id,)).fetchall()
+        found += [[item, PENDING, {}] for item in range(max(first, unmade), run.total)]
+    return found, None
+
+
+def _results(db: Connection, statement: str, run: int, first: int, most: int) -> Iterator[Sequence[Any]]:
+    """The rows of that statement, `most` at a time."""
     while True:
-        found = db.execute(statements("portable")["results_of"], (run, first, BATCH)).fetchall()
-        for _, status, output, error, cause, started, stopped, events, header in found:
-            known = [started, stopped, rows.redrives(header)]
-            if status == SUCCEEDED:
-                yield [status, rows.decoded(output), *known]
-            elif not events:
-                yield [PENDING, {}]
-            else:
-                what = {"Error": rows.decoded(error), "Cause": rows.decoded(cause)}
-                yield [status, {name: value for name, value in what.items() if value is not None}, *known]
-        if len(found) < BATCH:
+        found = db.execute(statements("portable")[statement], (run, first, most)).fetchall()
+        yield from found
+        if len(found) < most:
             return
         first = found[-1][0] + 1
+
+
+def _result(
+    status: str, output: str | None, error: str | None, cause: str | None,
+    started: float, stopped: float | None, events: int, header: str,
+) -> list[JSON]:  # fmt: skip
+    known = [started, stopped, rows.redrives(header)]
+    if status == SUCCEEDED:
+        return [status, rows.decoded(output), *known]
+    if not events:
+        return [PENDING, {}]
+    what = {"Error": rows.decoded(error), "Cause": rows.decoded(cause)}
+    return [status, {name: value for name, value in what.items() if value is not None}, *known]
 
 
 def free_children(db: Connection, parents: Sequence[int], limit: int) -> list[str]:

@@ -126,6 +126,22 @@ UPDATE executions SET wakes_at = 0 WHERE id = ? AND owner IS NULL AND paused_at 
 SELECT item, status, output, error, cause, started_at, stopped_at, events, header FROM executions
 WHERE map_run = ? AND item >= ? ORDER BY item LIMIT ?;
 
+-- name: succeeded_results
+SELECT item, status, output, error, cause, started_at, stopped_at, events, header, length(input) FROM executions
+WHERE map_run = ? AND item >= ? AND status = 'SUCCEEDED' ORDER BY item LIMIT ?;
+
+-- name: failed_results
+SELECT item, status, output, error, cause, started_at, stopped_at, events, header, length(input) FROM executions
+WHERE map_run = ? AND item >= ? AND status <> 'SUCCEEDED' AND events > 0 ORDER BY item LIMIT ?;
+
+-- name: pending_results
+-- Those that never began, as far as they have rows.
+SELECT item, status, output, error, cause, started_at, stopped_at, events, header, length(input) FROM executions
+WHERE map_run = ? AND item >= ? AND status <> 'SUCCEEDED' AND events = 0 ORDER BY item LIMIT ?;
+
+-- name: unmade_from
+SELECT coalesce(max(item) + 1, 0) FROM executions WHERE map_run = ?;
+
 -- name: free_children
 SELECT c.name FROM map_runs m JOIN executions c ON c.map_run = m.id
 WHERE m.execution = ? AND m.status = 'RUNNING' AND c.status = 'RUNNING' AND c.owner IS NULL AND c.wakes_at IS NOT NULL

@@ -119,6 +119,40 @@ def test_a_writer_that_fails_is_asked_again_by_a_redrive_and_nothing_runs_twice(
     assert (done["status"], sorted(ran)) == ("SUCCEEDED", [1, 2])
 
 
+def test_results_are_read_and_written_part_by_part(url: str, aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.stores.map_runs.PART", 2_000)
+    monkeypatch.setattr("engine.stores.map_runs.FEW", 2)
+    s3 = client("s3", aws)
+    s3.create_bucket(Bucket="results")
+    flow = json.loads(json.dumps(FLOW))
+    flow["States"]["M"]["ToleratedFailureCount"] = 3
+
+    def work(payload: JSON, ctx: Any) -> JSON:
+        if payload % 4 == 3:
+            raise StepError("Boom")
+        return payload
+
+    settings = {"AWS_ENDPOINT_URL": aws}
+    with Engine(url, steps={"t": work}, settings=settings, clock=VirtualClock(START)) as engine:
+        for name, items in (("p", list(range(12))), ("q", [*range(12), 15, 16, 17])):
+            engine.start(flow, items, name=name)
+            Worker(engine).run_until_idle()
+        done, failed = engine.describe("p"), engine.describe("q")
+    assert failed["error"] == "States.ExceedToleratedFailureThreshold"
+    listed = [found["Key"] for found in s3.list_objects(Bucket="results")["Contents"]]
+    for key in (key for key in listed if "manif" in key):
+        succeeded = key == done["output"]["ResultWriterDetails"]["Key"]
+        folder = key.rpartition("/")[0]
+        files = _files(s3, key)
+        inputs = {status: [int(found["Input"]) for found in files[status]] for status in files}
+        assert inputs == {
+            "SUCCEEDED": [0, 1, 2, 4, 5, 6, 8, 9, 10],
+            "FAILED": [3, 7, 11] if succeeded else [3, 7, 11, 15],
+            "PENDING": [] if succeeded else [16, 17],
+        }
+        assert {f"{folder}/SUCCEEDED_{number}.json" for number in range(3)} < set(listed), "each part is an object"
+
+
 def _files(s3: Any, key: str) -> dict[str, list[Any]]:
     """The results that a manifest names, by status."""
     manifest = json.loads(s3.get_object(Bucket="results", Key=key)["Body"].read())
