@@ -22,9 +22,11 @@ from engine.service.records import Alias, Machine, Records, Revision, Run, Versi
 from engine.service.summaries import fits_redrives, latest, redrives, route, summary
 from engine.values import JSON, dump, equal
 
+LONGEST_SECONDS: Final = 365 * 86_400.0
+"""How long an execution may be open (AWS's quota)."""
 REDRIVABLE_SECONDS: Final = 14 * 86_400.0
 """How long after its end an execution can be redriven (AWS)."""
-DATA = ("input", "output", "parameters")
+DATA = ("input", "output", "parameters", "assignedVariables")
 """Details of events that are left away where execution data is not asked for."""
 
 
@@ -77,7 +79,7 @@ def redrive_execution(records: Records, driver: Driver, params: Params) -> dict[
         raise ApiError("ExecutionNotRedrivable", "A child workflow execution is redriven with its Map Run")
     if token not in run.redriven:
         now = driver.clock.now()
-        reason = _refusal(run, now)
+        reason = _refusal(records, run, now)
         if reason is not None:
             raise ApiError("ExecutionNotRedrivable", reason)
         driver.redrive(run)
@@ -90,7 +92,7 @@ def redrive_execution(records: Records, driver: Driver, params: Params) -> dict[
 def describe_execution(records: Records, params: Params, now: float) -> dict[str, Any]:
     """DescribeExecution."""
     run = records.described(params["executionArn"])
-    answer = {**_outcome(run, params.get("includedData")), **route(run), **_redrive(run, now)}
+    answer = {**_outcome(run, params.get("includedData")), **route(run), **_redrive(records, run, now)}
     return answer if run.dispatcher is None else {**answer, "mapRunArn": run.dispatcher.arn}
 
 
@@ -148,11 +150,12 @@ def execution_history(records: Records, params: Params) -> dict[str, Any]:
     entries = run.history[::-1] if params.get("reverseOrder") else run.history
     found, more = page(entries, "GetExecutionHistory", params)
     events = render(found)
-    if params.get("includeExecutionData") is False:
-        for event in events:
-            details = event.get(details_key(event["type"]), {})
-            for name in DATA:
-                details.pop(name, None)
+    for event in events:
+        details = event.get(details_key(event["type"]), {})
+        if event["type"] == "ExecutionStarted":
+            details |= {"roleArn": run.revision.settings["roleArn"], **route(run)}
+        for name in DATA if params.get("includeExecutionData") is False else ():
+            details.pop(name, None)
     return {"events": events, **more}
 
 
@@ -226,18 +229,25 @@ def _outcome(run: Run, included: str | None) -> dict[str, Any]:
     return answer | {key: value for key, value in told.items() if value is not None}
 
 
-def _redrive(run: Run, now: float) -> dict[str, Any]:
+def _redrive(records: Records, run: Run, now: float) -> dict[str, Any]:
     """How often it was redriven, and whether it can be."""
-    reason = _refusal(run, now)
+    reason = _refusal(records, run, now)
     told = {"redriveStatus": "REDRIVABLE"}
     if reason is not None:
         told = {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
     return {**redrives(run), **told}
 
 
-def _refusal(run: Run, now: float) -> str | None:
-    """Why it cannot be redriven, in AWS's words; None when it can."""
-    reason = refusal(run.execution)
-    if reason is None and now > (run.execution.stopped or now) + REDRIVABLE_SECONDS:
+def _refusal(records: Records, run: Run, now: float) -> str | None:
+    """Why it cannot be redriven, in AWS's words (API Reference, "DescribeExecution"); None when it can."""
+    execution, root = run.execution, run
+    while root.dispatcher is not None:
+        root = root.dispatcher.parent
+    if execution.status not in (RUNNING, SUCCEEDED) and root.machine.arn not in records.machines:
+        return "State machine is in DELETING status"
+    reason = refusal(execution)
+    if reason is None and now > execution.started + LONGEST_SECONDS:
+        return "Execution has exceeded the max execution time"
+    if reason is None and now > (execution.stopped or now) + REDRIVABLE_SECONDS:
         return "Execution redrivable period exceeded"
     return reason

@@ -38,6 +38,8 @@ IDEMPOTENT: Final = (
 )
 """What a repeated CreateStateMachine must have in common with the first (API Reference, CreateStateMachine)."""
 
+MAX_VERSIONS: Final = 1000
+"""AWS's quota."""
 UNCHANGED: Final = (
     "Either the definition, the role ARN, the LoggingConfiguration, the EncryptionConfiguration or the "
     "TracingConfiguration must be specified"
@@ -156,10 +158,12 @@ def delete_machine(records: Records, params: Params) -> dict[str, Any]:
 
 
 def publish(machine: Machine, description: str | None, now: float) -> Version:
-    """The version of the present revision, made if there is none yet."""
+    """The version of the present revision, made if there is none yet. Raises ServiceQuotaExceededException."""
     for version in machine.versions.values():
         if version.revision is machine.revision:
             return version
+    if len(machine.versions) >= MAX_VERSIONS:
+        raise ApiError("ServiceQuotaExceededException", f"A state machine can have at most {MAX_VERSIONS} versions")
     machine.published += 1
     number = machine.published
     version = Version(f"{machine.arn}:{number}", number, machine.revision, description, now)

@@ -1,7 +1,7 @@
 """Plays the cases of cases/*.yaml against the API: calls in order, with placeholders for what differs from run to run.
 
 `<name>` stands for a value: the first answer that has it fixes it, and it means the same ever after, in parameters too.
-`<any>` stands for anything.
+`<any>` stands for anything. `join` waits for an execution, `days` lets time go by.
 """
 
 from __future__ import annotations
@@ -59,10 +59,13 @@ class Play:
     def run(self) -> None:
         """Make the calls and compare. Raises AssertionError with the step that differs."""
         tasks = Tasks(self.case["tasks"]) if "tasks" in self.case else None
-        with StepFunctionsApi(tasks=tasks, clock=VirtualClock(START), poll_seconds=0.0) as api:
+        clock = VirtualClock(START)
+        with StepFunctionsApi(tasks=tasks, clock=clock, poll_seconds=0.0) as api:
             for number, step in enumerate(self.case["steps"], 1):
                 if "join" in step:
                     assert api.join(self.fill(step["join"]), PATIENCE), "the execution does not end"
+                elif "days" in step:
+                    clock.advance(86_400 * step["days"])
                 else:
                     self.step(api, number, step)
 
