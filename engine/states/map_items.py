@@ -15,6 +15,8 @@ MAX_ITEMS: Final = 100_000_000
 LONG: Final = re.compile(r"[+-]?[0-9]{1,19}")
 FLOAT: Final = re.compile(r"[+-]?[0-9]{1,19}(\.[0-9]{1,19})?")
 
+SIZES: Final = ("MaxItemsPerBatch", "MaxItemsPerBatchPath", "MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath")
+
 BATCHER_SCHEMA: JSON = {"type": "object"}
 
 
@@ -78,10 +80,11 @@ class ItemBatcher:
     """Puts items into batches: the input of an iteration is then `{"Items": […], "BatchInput": …}`."""
 
     def __init__(self, fields: Fields) -> None:
+        told = any(fields.has(name) for name in SIZES)
         self.most = read_limit(fields, "MaxItemsPerBatch")
         self.bytes = read_limit(fields, "MaxInputBytesPerBatch")
         self.common = fields.template("BatchInput")
-        if self.most is None and self.bytes is None:
+        if not told:
             fields.problem("missing-field", "ItemBatcher needs MaxItemsPerBatch or MaxInputBytesPerBatch")
         fields.done()
 
