@@ -13,6 +13,7 @@ from engine.service import activities, executions, machines, map_runs, tags, val
 from engine.service.calling import Resources
 from engine.service.driver import Driver
 from engine.service.errors import ApiError
+from engine.service.nested import Nested
 from engine.service.parameters import check
 from engine.service.records import Records
 from engine.service.shapes import OPERATIONS
@@ -72,8 +73,9 @@ class StepFunctionsApi:
 
     `store`: "memory:", the only one so far. `tasks`: a function that answers every task, as for `engine.simulate`, but
     for activities, which workers take with GetActivityTask. Without it `step:` resources are called in `steps` (a
-    package name, a mapping, a StepRegistry) and any other fails. `settings`: what steps read (default: the process
-    environment). `poll_seconds`: how long GetActivityTask waits.
+    package name, a mapping, a StepRegistry), `states:startExecution` starts a state machine of this object, and any
+    other fails. `settings`: what steps read (default: the process environment). `poll_seconds`: how long
+    GetActivityTask waits.
 
     Wherever AWS takes a JSON text (`input`, `definition`, …) a JSON value that is no string does as well.
 
@@ -97,6 +99,8 @@ class StepFunctionsApi:
         known = os.environ if settings is None else settings
         self._resources = Resources(tasks, StepRegistry.of(steps), known, self._clock)
         self._driver = Driver(self._records, self._resources, self._clock)
+        if tasks is None:
+            self._driver.nested = Nested(self._records, self._driver)
         self._poll_seconds = poll_seconds
 
     def __enter__(self) -> StepFunctionsApi:

@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, Protocol
 
 from engine.core.decide import decide
 from engine.core.events import (
@@ -32,12 +32,26 @@ from engine.runtime.clock import Clock
 from engine.service.calling import Resources
 from engine.service.map_children import Children
 from engine.service.records import Records, Run, Task
+from engine.tasks.flows import starts
 
 WORKERS: Final = 16
 EXPRESS_SECONDS: Final = 300.0
 """Longest time an Express execution may take (AWS's quota)."""
 
 logger = logging.getLogger("engine")
+
+
+class Nester(Protocol):
+    """Starts executions for others (`engine.service.nested`)."""
+
+    def start(self, run: Run, command: ScheduleTask) -> None:
+        """Start what a call asks for."""
+
+    def ended(self, run: Run) -> None:
+        """An execution has ended that others wait for."""
+
+    def leave(self, run: Run) -> None:
+        """Stop those that an execution does not wait for any more."""
 
 
 class Driver:
@@ -54,6 +68,7 @@ class Driver:
         self._waiter: threading.Thread | None = None
         self._calls = 0
         self.children = Children(self)
+        self.nested: Nester | None = None
 
     def close(self) -> None:
         """Stop working. Executions stay as they are."""
@@ -93,12 +108,16 @@ class Driver:
             run.execution = decision.apply()
             run.history += [_signed(entry, worker) for entry in decision.history]
             self.children.note(run, decision.history)
+            if self.nested is not None and run.nested:
+                self.nested.leave(run)
             for command in decision.commands:
                 self._carry_out(run, command)
             if run.execution.status != RUNNING:
                 run.over.set()
                 if ran and run.dispatcher is not None:
                     self.children.ended(run)
+                if self.nested is not None and run.waiters:
+                    self.nested.ended(run)
 
     # -- commands --------------------------------------------------------------------------------------------------
 
@@ -127,6 +146,9 @@ class Driver:
                     records.activities[resource.uri].tasks.append(task)
                     records.changed.notify_all()
                 return
+        if self.nested is not None and starts(resource):
+            self.nested.start(run, command)
+            return
         self._calls += 1
         self._workers.submit(self._call, run, command)
 

@@ -32,6 +32,11 @@ DATA = ("input", "output", "parameters", "assignedVariables")
 
 def start_execution(records: Records, driver: Driver, params: Params) -> dict[str, Any]:
     """StartExecution. A running execution of the same name and input is answered again."""
+    return _started(begin(records, driver, params))
+
+
+def begin(records: Records, driver: Driver, params: Params, depth: int = 0) -> Run:
+    """The execution that StartExecution is to start, or has started before; it stands `depth` deep in others."""
     machine, _, _ = records.qualified(params["stateMachineArn"])
     data = _input(params)
     name = params.get("name")
@@ -41,12 +46,13 @@ def start_execution(records: Records, driver: Driver, params: Params) -> dict[st
         if known is not None and machine.kind == "STANDARD":
             if known.execution.status != RUNNING or not equal(known.execution.input, data):
                 raise named("ExecutionAlreadyExists", "Execution Already Exists", known.arn)
-            return _started(known)
+            return known
     run = _create(records, params, data)
+    run.depth = depth
     if machine.kind == "STANDARD":
         records.runs[run.arn] = run
     driver.start(run)
-    return _started(run)
+    return run
 
 
 def start_sync_execution(records: Records, driver: Driver, params: Params) -> Run:

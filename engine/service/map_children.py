@@ -194,7 +194,7 @@ def _child(found: MapRun, index: int) -> Run:
         name, data, machine_id=machine.name, express=machine.kind == "EXPRESS", parent=link, spreads=True
     )
     child = Run(execution_arn(execution), machine, machine.revision, execution, dump(data), parent.trace)
-    child.dispatcher, child.index = found, index
+    child.dispatcher, child.index, child.depth = found, index, parent.depth
     return child
 
 

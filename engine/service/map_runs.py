@@ -99,7 +99,7 @@ def _summary(found: MapRun) -> dict[str, Any]:
     answer = {
         "executionArn": found.parent.arn,
         "mapRunArn": found.arn,
-        "stateMachineArn": f"{found.parent.machine.arn}/{found.label}",
+        "stateMachineArn": found.parent.machine.arn,
         "startDate": moment(found.started),
     }
     return answer if found.stopped is None else {**answer, "stopDate": moment(found.stopped)}

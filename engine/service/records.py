@@ -96,7 +96,9 @@ class Run:
 
     `over` is set when it has ended. `input` is the text as it was sent; `tasks` those that the outside answers, by the
     tokens of the engine; `redriven` the times of redrives by their client tokens; `map_runs` those that it has begun,
-    the oldest first. `dispatcher` is the map run that it is a child of, if it is: the one of that `index`.
+    the oldest first. `nested` has the executions that it waits for, by its calls, and `waiters` those that wait for it:
+    who, the call, and how (`sync`, `sync:2`); it stands `depth` deep in others. `dispatcher` is the map run that it is
+    a child of, if it is: the one of that `index`.
     """
 
     def __init__(
@@ -114,6 +116,9 @@ class Run:
         self.tasks: dict[str, Task] = {}
         self.redriven: dict[str | None, float] = {}
         self.map_runs: dict[str, MapRun] = {}
+        self.nested: dict[str, Run] = {}
+        self.waiters: list[tuple[Run, str, str]] = []
+        self.depth = 0
         self.dispatcher: MapRun | None = None
         self.index = 0
         self.over = threading.Event()

@@ -168,19 +168,24 @@ def answer(child: Execution) -> TaskSucceeded | TaskFailed | None:
     link = child.parent
     if link is None or link["as"] not in ANSWERS:
         return None
-    token, now = link["token"], child.stopped or child.started
     if link["as"] == "flow":
+        token, now = link["token"], child.stopped or child.started
         if child.status == SUCCEEDED:
             return TaskSucceeded(token, child.output, now)
         error = "States.Timeout" if child.status == TIMED_OUT else child.error or "States.TaskFailed"
         return TaskFailed(token, error, child.cause or f"execution {child.name} has ended as {child.status}", now)
-    described = _described(child, as_text=link["as"] == "sync")
+    return described(child, link["token"], link["as"])
+
+
+def described(child: Execution, token: str, waits: str) -> TaskSucceeded | TaskFailed:
+    """What a call of AWS's `startExecution` that waits (`sync`, `sync:2`) is told of the end."""
+    now, answer = child.stopped or child.started, _description(child, as_text=waits == "sync")
     if child.status == SUCCEEDED:
-        return TaskSucceeded(token, described, now)
-    return TaskFailed(token, "States.TaskFailed", dump(described), now)
+        return TaskSucceeded(token, answer, now)
+    return TaskFailed(token, "States.TaskFailed", dump(answer), now)
 
 
-def _described(child: Execution, *, as_text: bool) -> dict[str, JSON]:
+def _description(child: Execution, *, as_text: bool) -> dict[str, JSON]:
     """DescribeExecution's answer, as `.sync` gives it: input and output as text, or as values for `.sync:2`."""
     ended_well = child.status == SUCCEEDED
     answer: dict[str, JSON] = {
