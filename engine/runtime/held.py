@@ -36,13 +36,13 @@ PARK_SECONDS: Final = 5.0
 class Held:
     """One execution that a worker owns.
 
-    `advance` is the working state of what has been decided since the last commit; `calls` the tokens of the calls
-    that are out or about to be made; `timers` a heap of moments and tokens ("" is the execution's own deadline);
-    `alarm` when the worker is to look at them; `later` what happens to it while a batch with it is being written
-    (None: none is); `out` how many calls are out, `queued` those that wait until fewer are; `aside` says until when it
-    is to be left alone, since it cannot go on here, and `unmade` are the calls that had not begun by then; `pausing`:
-    no call is made any more, and when none is out it is given back; `follower` is told of the end, and will want to
-    see the `history`.
+    `advance` is the working state of what has been decided since the last commit, and `fed` what has happened since;
+    `calls` the tokens of the calls that are out or about to be made; `timers` a heap of moments and tokens ("" is the
+    execution's own deadline); `alarm` when the worker is to look at them; `later` what happens to it while a batch with
+    it is being written (None: none is); `out` how many calls are out, `queued` those that wait until fewer are; `aside`
+    says until when it is to be left alone, since it cannot go on here, and `unmade` are the calls that had not begun by
+    then; `pausing`: no call is made any more, and when none is out it is given back; `follower` is told of the end, and
+    will want to see the `history`.
     """
 
     __slots__ = (
@@ -51,6 +51,7 @@ class Held:
         "aside",
         "calls",
         "execution",
+        "fed",
         "follower",
         "history",
         "key",
@@ -72,6 +73,7 @@ class Held:
         self.execution = execution
         self.version = version
         self.advance: Advance | None = None
+        self.fed: list[Happening] = []
         self.calls: set[str] = set()
         self.signals: list[int] = []
         self.timers: list[tuple[float, str]] = []
@@ -96,9 +98,17 @@ class Held:
             self.advance = self.advance or self.open(event.time)
         else:
             handle(self.advance or self.open(event.time), event)
+        self.fed.append(event)
+
+    def rewind(self, count: int) -> None:
+        """Forget all that has happened since the last commit but the first so many."""
+        kept, self.advance = self.fed[:count], None
+        for event in kept:
+            self.feed(event)
 
     def open(self, now: float) -> Advance:
         """The working state, as after the last commit."""
+        self.fed = []
         self.advance = Advance(self.machine, self.execution.copy(), now)
         return self.advance
 

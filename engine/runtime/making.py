@@ -6,10 +6,10 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from engine.core.events import CallsReturned, Event, ScheduleTask, TaskHeartbeat
+from engine.core.events import CallsReturned, Command, Event, ScheduleTask, TaskHeartbeat
 from engine.errors import EngineError, UnknownStep, UnsupportedResource
 from engine.runtime.calls import Declined, invoke, invoke_async
 from engine.runtime.context import CallContext, EngineHost
@@ -186,10 +186,30 @@ class Calls:
         if held is not None and held.queued:
             self.ready.put(held, held.queued.popleft())
 
+    def sole(self, held: Held) -> ScheduleTask | None:
+        """The transactional call that is all that follows from what was decided and is not committed yet."""
+        advance = held.advance
+        if advance is None or len(advance.commands) != 1 or held.calls or held.pausing or held.aside is not None:
+            return None
+        return self.only(advance.commands)
+
+    def only(self, commands: Sequence[Command]) -> ScheduleTask | None:
+        """The call, if those are a transactional call that may be made now and nothing else."""
+        command = commands[0] if len(commands) == 1 else None
+        if not isinstance(command, ScheduleTask):
+            return None
+        try:
+            step = self.resources.step(command.resource)
+        except (UnknownStep, UnsupportedResource):
+            return None
+        held_up = not step.transactional or (self.host.pauses and self.host.pauses.hold(command))
+        return None if held_up else command
+
     def make_within(self, held: Held, command: ScheduleTask) -> list[Event]:
         """Make a transactional call. What it wrote is undone when it fails."""
         step = self.resources.step(command.resource)
-        context = CallContext(self.host, held.execution, command, self._beat(held))
+        execution = held.execution if held.advance is None else held.advance.execution
+        context = CallContext(self.host, execution, command, self._beat(held))
         try:
             with self.host.store.transaction():
                 return invoke(step, command, context, self.schemas)

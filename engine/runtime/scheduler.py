@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from logging import DEBUG
 from typing import Any, Final
 
@@ -26,7 +26,8 @@ from engine.runtime.lookout import CLAIM, LOOK_SECONDS, Lookout
 from engine.runtime.machines import Machines, opening
 from engine.runtime.making import Calls
 from engine.runtime.signals import event_of
-from engine.runtime.writing import Batch, Flight, Pilot, Submission, write_within
+from engine.runtime.within import Within, belongs
+from engine.runtime.writing import Batch, Flight, Pilot, Submission
 from engine.stores import KEEP, Begun, Signal, Stored
 
 SET_ASIDE_SECONDS: Final = 60.0
@@ -245,8 +246,9 @@ class Scheduler:
         for submission in self.submitted:
             self.machines.keep(submission.machine)
         dirty, submitted, now = self.dirty, self.submitted, self.host.clock.now()
-        if self.calls.within:
-            batch = write_within(self.store, self.calls, dirty.values(), submitted, now)
+        if self.calls.within or (self.draining is None and belongs(self.calls, dirty.values(), submitted)):
+            within = Within(self.store, self.calls, dirty.values(), submitted, now)
+            batch = within.write(in_rows=self.draining is None)
             self.dirty, self.submitted = {}, []
             self.lookout.stirred = True
             self.written(batch)
@@ -283,6 +285,8 @@ class Scheduler:
 
     def written(self, batch: Batch) -> None:
         """The batch is durable: do what follows."""
+        for submission, begun in batch.begun:
+            self.begin(submission, begun, batch.entered)
         for held, change in batch.written:
             held.written(change.decision)
             self.lookout.forget(list(change.signals))
@@ -296,8 +300,6 @@ class Scheduler:
                 self.follow(held, change.decision)
             else:
                 held.unmade += [made.token for made in change.decision.commands if isinstance(made, ScheduleTask)]
-        for submission, begun in batch.begun:
-            self.begin(submission, begun)
         for held in batch.lost:
             self.lose(held)
         for held, problem in batch.refused:
@@ -330,20 +332,20 @@ class Scheduler:
             held.open(self.host.clock.now())
             self.dirty[held.key] = held
 
-    def begin(self, submission: Submission, begun: Begun | Exception) -> None:
-        """A submitted execution exists now, or did before, or cannot be written."""
-        decision = submission.start.decision
+    def begin(self, submission: Submission, begun: Begun | Exception, entered: Mapping[int, Held]) -> None:
+        """A submitted execution exists now, or did before, or cannot be written. `entered`: those whose first steps are
+        part of what was written."""
         if isinstance(begun, Exception) or begun.key is None:
             submission.refuse(begun)
-            return
-        held = Held(begun.key, decision.apply(), 1)
-        held.machine = submission.machine
-        held.follower, held.history = submission.future, list(decision.history)
-        if held.execution.status == RUNNING:
-            self.held[held.key] = held
-            self.follow(held, decision)
+        elif begun.key in entered:
+            self.held[begun.key] = entered[begun.key]
         else:
-            self.end(held)
+            held = submission.held(begun.key)
+            if held.execution.status == RUNNING:
+                self.held[held.key] = held
+                self.follow(held, submission.start.decision)
+            else:
+                self.end(held)
 
     def end(self, held: Held) -> None:
         """The execution is over, durably."""

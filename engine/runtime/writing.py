@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from engine.core.events import ScheduleTask
 from engine.errors import EngineError, ExecutionAlreadyExists, ExecutionBusy, LeaseLost, StoreUnavailable
 from engine.machine import StateMachine
 from engine.runtime.held import Held
 from engine.runtime.kinship import write
-from engine.runtime.making import Calls
 from engine.runtime.simulate import Outcome
 from engine.stores import KEEP, Begun, Change, Start, Store
 
@@ -42,10 +41,18 @@ class Submission(NamedTuple):
             text = f"execution {name!r} exists with another input; choose another name"
             self.future.set_exception(ExecutionAlreadyExists(text))
 
+    def held(self, key: int) -> Held:
+        """The execution, as it is begun."""
+        decision = self.start.decision
+        held = Held(key, decision.apply(), 1)
+        held.machine = self.machine
+        held.follower, held.history = self.future, list(decision.history)
+        return held
+
 
 class Batch(NamedTuple):
     """What became durable; what came too late, since others own it; what cannot be written, with the reason; and what
-    is left, since the store went away half-way."""
+    is left, since the store went away half-way. `entered`: by their keys, new executions that have gone on already."""
 
     written: Changes
     begun: Sequence[tuple[Submission, Begun | Exception]] = ()
@@ -53,14 +60,7 @@ class Batch(NamedTuple):
     refused: Sequence[tuple[Held, Exception]] = ()
     left: Sequence[Held] = ()
     unbegun: Sequence[Submission] = ()
-
-
-class _Late(Exception):
-    """The batch holds what transactional steps wrote for executions that others own: it must not be committed."""
-
-    def __init__(self, late: list[Held]) -> None:
-        super().__init__()
-        self.late = late
+    entered: Mapping[int, Held] = MappingProxyType({})
 
 
 class Flight:
@@ -70,7 +70,7 @@ class Flight:
     __slots__ = ("_landed", "_result", "_store", "changes", "submitted")
 
     def __init__(self, store: Store, dirty: Iterable[Held], submitted: Sequence[Submission], now: float) -> None:
-        self.changes = _changes(dirty, now)
+        self.changes = changes_of(dirty, now)
         self.submitted = submitted
         self._store = store
         self._landed = threading.Event()
@@ -127,92 +127,20 @@ def _write(store: Store, changes: Changes, submitted: Sequence[Submission]) -> B
         return Batch([])
     starts = [submission.start for submission in submitted]
     try:
-        begun, late = _stored(store, starts, changes)
+        begun, late = stored(store, starts, changes)
     except EngineError:
         raise
     except Exception:
-        return _one_by_one(store, changes, submitted)
-    return _batch(changes, list(zip(submitted, begun, strict=True)), late)
+        return one_by_one(store, changes, submitted)
+    return without(changes, list(zip(submitted, begun, strict=True)), late)
 
 
-def write_within(
-    store: Store, calls: Calls, dirty: Iterable[Held], submitted: Sequence[Submission], now: float
-) -> Batch:
-    """The same when steps have their say inside the transaction."""
-    # A transactional step must find its execution as it was committed, and its result must count when it is: what has
-    # been decided beside it goes first, and of each execution there is one such call at a time.
-    changes = _changes(dirty, now)
-    within: dict[int, tuple[Held, ScheduleTask]] = {}
-    later = []
-    for held, command in calls.within:
-        if held.advance is None and held.key not in within:
-            within[held.key] = (held, command)
-        else:
-            later.append((held, command))
-    gone: list[Held] = []
-    while True:
-        try:
-            with store.transaction():
-                begun = store.create([submission.start for submission in submitted])
-                made, refused = _make(calls, within.values(), now)
-                _, lost = _stored(store, [], [*changes, *made])
-                late = [held for held, _ in made if held.key in lost]
-                if late:
-                    raise _Late(late)
-        except BaseException as problem:
-            for held, _ in within.values():
-                held.advance = None
-            if isinstance(problem, EngineError) or not isinstance(problem, Exception):
-                raise
-            if not isinstance(problem, _Late):
-                if changes or submitted:
-                    return _one_by_one(store, changes, submitted)
-                if len(within) == 1:
-                    calls.within.clear()
-                    calls.within.extend(later)
-                    return Batch([], lost=gone, refused=[(held, problem) for held, _ in within.values()])
-                later += list(within.values())[1:]
-                within = dict([next(iter(within.items()))])
-                continue
-            gone += problem.late
-            for held in problem.late:
-                del within[held.key]
-            continue
-        calls.within.clear()
-        calls.within.extend(later)
-        batch = _batch([*changes, *made], list(zip(submitted, begun, strict=True)), lost)
-        return batch._replace(lost=[*batch.lost, *gone], refused=refused)
-
-
-def _stored(store: Store, starts: Sequence[Start], changes: Changes) -> tuple[Sequence[Begun], frozenset[int]]:
+def stored(store: Store, starts: Sequence[Start], changes: Changes) -> tuple[Sequence[Begun], frozenset[int]]:
+    """Write starts and changes; answers what became of the starts, and the keys of what came too late."""
     return write(store, starts, [(held.execution, change) for held, change in changes])
 
 
-def _make(
-    calls: Calls, within: Iterable[tuple[Held, ScheduleTask]], now: float
-) -> tuple[Changes, list[tuple[Held, Exception]]]:
-    """Make the transactional calls; what follows from each is decided at once."""
-    refused: list[tuple[Held, Exception]] = []
-    touched: dict[int, Held] = {}
-    for held, command in within:
-        held.calls.discard(command.token)
-        if not held.waits_for(command):
-            continue
-        try:
-            events = calls.make_within(held, command)
-        except (StoreUnavailable, LeaseLost):
-            held.calls.add(command.token)
-            raise
-        except EngineError as problem:
-            refused.append((held, problem))
-            continue
-        for event in events:
-            held.feed(event)
-        touched[held.key] = held
-    return _changes(touched.values(), now), refused
-
-
-def _changes(dirty: Iterable[Held], now: float) -> Changes:
+def changes_of(dirty: Iterable[Held], now: float) -> Changes:
     """The changes to write. What was late or repeated has changed nothing."""
     changes = []
     for held in dirty:
@@ -226,7 +154,7 @@ def _changes(dirty: Iterable[Held], now: float) -> Changes:
     return changes
 
 
-def _one_by_one(store: Store, changes: Changes, submitted: Sequence[Submission]) -> Batch:
+def one_by_one(store: Store, changes: Changes, submitted: Sequence[Submission]) -> Batch:
     """Something in the batch cannot be written: find out what, so that it does not hold up the others."""
     begun: list[tuple[Submission, Begun | Exception]] = []
     written: Changes = []
@@ -238,7 +166,7 @@ def _one_by_one(store: Store, changes: Changes, submitted: Sequence[Submission])
             begun.append((submission, _tried(lambda start: store.create([start])[0], submission.start)))
             unbegun.pop(0)
         for held, change in changes:
-            late = _tried(lambda given: _stored(store, [], [given])[1], (held, change))
+            late = _tried(lambda given: stored(store, [], [given])[1], (held, change))
             left.pop(0)
             if isinstance(late, Exception):
                 refused.append((held, late))
@@ -257,7 +185,7 @@ def _tried(work: Callable[[Given], Answer], given: Given) -> Answer | Exception:
         return problem
 
 
-def _batch(changes: Changes, begun: Sequence[tuple[Submission, Begun | Exception]], lost: frozenset[int]) -> Batch:
+def without(changes: Changes, begun: Sequence[tuple[Submission, Begun | Exception]], lost: frozenset[int]) -> Batch:
     if not lost:
         return Batch(changes, begun)
     written = [(held, change) for held, change in changes if held.key not in lost]

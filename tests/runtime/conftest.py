@@ -1,5 +1,5 @@
-"""Tests here that need PostgreSQL share the server of the stores' tests."""
+"""Tests here that need a store share the fixtures of the stores' tests."""
 
-from tests.stores.conftest import server
+from tests.stores.conftest import server, shared_url
 
-__all__ = ["server"]
+__all__ = ["server", "shared_url"]

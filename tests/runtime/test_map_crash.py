@@ -19,10 +19,10 @@ pytestmark = pytest.mark.chaos
 
 PROGRAM = "tests.runtime.map_crash_program"
 WAYS = {
-    ("sqlite", "worker"): 19,
-    ("sqlite", "redrive"): 17,
-    ("postgresql", "worker"): 19,
-    ("postgresql", "redrive"): 15,
+    ("sqlite", "worker"): 17,
+    ("sqlite", "redrive"): 16,
+    ("postgresql", "worker"): 17,
+    ("postgresql", "redrive"): 14,
 }
 """How many commits an undisturbed run has; the first test checks these numbers."""
 MOMENTS = moments(WAYS)
