@@ -10,7 +10,8 @@ from engine.cli.options import common_options, json_option, require_store, store
 from engine.cli.output import Output
 from engine.cli.style import Style, one_line, table
 from engine.states.moments import format_timestamp
-from engine.stores.schema import StoreStatus, migrate_store, store_status
+from engine.stores.schema import StoreStatus
+from engine.stores.status import migrate_store, store_status
 
 
 @click.group()

@@ -66,11 +66,6 @@ BACK = [
     # The door of the stores opens, late, one of those that are built on its types.
     ("engine.stores", "engine.stores.sqlite"),
     ("engine.stores", "engine.stores.postgres"),
-    # So does the door of their schemas.
-    ("engine.stores.schema", "engine.stores.sqlite_schema"),
-    ("engine.stores.schema", "engine.stores.postgres_schema"),
-    # The type of the service whose operations it holds, for annotations alone.
-    ("engine.service.http.builtin", "engine.service.http.service"),
 ]
 """The only imports that point back, (file, imported file): each with its reason."""
 FILE_LINES, FUNCTION_LINES = 400, 50

@@ -23,8 +23,9 @@ from engine.stores import (
     sqlite_connection,
     sqlite_schema,
 )
-from engine.stores.schema import migrate_store, newest, store_status
+from engine.stores.schema import newest
 from engine.stores.sql import Migration, migrations
+from engine.stores.status import migrate_store, store_status
 from tests.stores.test_conformance import create, opened
 
 WRONG_URLS = [

@@ -123,7 +123,7 @@ class HttpService:
         self.cursors = Cursors(secret.encode())
         self.answering = Answering(self.catalogue)
         self.public_document = encode(self.document.public())
-        self.checks = {"store": self._store_answers, **(checks or {})}
+        self.checks: Mapping[str, Callable[[], Any]] = {"store": self._store_answers, **(checks or {})}
 
     def close(self) -> None:
         """End the streams and let go of what the service has opened; the engine is not its own."""
