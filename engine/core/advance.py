@@ -281,13 +281,15 @@ class Advance(Working):
         """The frame's state failed: retry it, catch it, or fail the frame and the state around it."""
         while True:
             state = self.find[frame.state]
+            begun = frame.wait == CHILDREN and (frame.fork or frame.call)
+            if begun and isinstance(state, Map) and state.distributed:
+                # As a task's failure, that of a map run is written whatever becomes of it: a retry makes another one.
+                self.record(frame, "MapRunFailed", forks.what(error, cause))
             number = find_retrier(state.retriers, frame.spent, error, heartbeat=heartbeat)
             if number is not None:
                 self.retry(frame, state, number, retry_after)
                 return
             if frame.wait == CHILDREN:
-                if isinstance(state, Map) and state.distributed and (frame.fork or frame.call):
-                    self.record(frame, "MapRunFailed", forks.what(error, cause))
                 self.break_children(frame)
                 self.record(frame, f"{state.TYPE}StateFailed", None)
             catcher = find_catcher(state.catchers, error, heartbeat=heartbeat)
