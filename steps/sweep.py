@@ -22,8 +22,8 @@ BATCH = 50
 STUCK_S = 1800
 """A booking's own flow resolves a pending ride within ten minutes, and touches a booking that it gives up on."""
 NEGLECTED_S = 120
-MESSAGE_S, MESSAGE_AGAIN_S, MESSAGE_LEFT_S = 3600, 60, 1200
-"""How long a message is tried; how old it is for that when nothing matched it, and when its own flow has given up."""
+MESSAGE_S, MESSAGE_PAUSE_S = 3600, 120
+"""How long a message is tried, and the pause after the first try, which each further one doubles."""
 KEY_S = 60
 POINTS_S = 7 * 86_400
 WATCH_AT_S = (60, 300, 900, 3600, 6 * 3600, 24 * 3600)
@@ -55,10 +55,11 @@ def free(payload: Any, ctx: StepContext) -> dict[str, Any]:
     "sweep.find",
     output={"type": "object", "required": list(LISTS), "properties": dict.fromkeys(LISTS, LIST)},
     errors={"Db.Unavailable": STORE_ERRORS["Db.Unavailable"]},
+    transactional=True,
 )
 def find(payload: Any, ctx: StepContext) -> dict[str, Any]:
     """What there is to do, at most 50 of each kind: bookings whose flow is late, orphan watches, messages, rides that
-    nobody follows, completed rides without points."""
+    nobody follows, completed rides without points. A message that is found is found again after a pause only."""
     sql, stuck_s = statements(FILE), number(ctx.settings, "SWEEP_STUCK_S", STUCK_S)
     with repository(ctx) as repo:
         stuck = sql["stuck"].rows(repo.db, since=later(repo.now, -stuck_s), limit=BATCH)
@@ -66,13 +67,7 @@ def find(payload: Any, ctx: StepContext) -> dict[str, Any]:
             "giving_up": [row for row in stuck if row["status"] != "CANCELLATION_PENDING"],
             "cancelling": [row for row in stuck if row["status"] == "CANCELLATION_PENDING"],
             "watches": sql["due_watches"].rows(repo.db, now=repo.now, limit=BATCH),
-            "messages": sql["open_messages"].rows(
-                repo.db,
-                oldest=later(repo.now, -MESSAGE_S),
-                since=later(repo.now, -MESSAGE_AGAIN_S),
-                left=later(repo.now, -MESSAGE_LEFT_S),
-                limit=BATCH,
-            ),
+            "messages": _due_messages(repo),
             "rides": statements("looks.sql")["neglected"].rows(
                 repo.db, since=later(repo.now, -NEGLECTED_S), limit=BATCH
             ),
@@ -81,6 +76,16 @@ def find(payload: Any, ctx: StepContext) -> dict[str, Any]:
     said = ", ".join(f"{len(items)} {name}" for name, items in found.items() if items)
     ctx.note(said or "nothing to do")
     return found
+
+
+def _due_messages(repo: Repository) -> list[dict[str, Any]]:
+    """Each comes up a few times in its hour: what it tells of may be about to be written, or is nothing of ours."""
+    sql = statements(FILE)
+    due = sql["open_messages"].rows(repo.db, now=repo.now, oldest=later(repo.now, -MESSAGE_S), limit=BATCH)
+    for message in due:
+        pause = MESSAGE_PAUSE_S * 2 ** message.pop("tries")
+        sql["put_off_message"].run(repo.db, **message, next_try_at=later(repo.now, pause))
+    return due
 
 
 @step(

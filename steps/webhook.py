@@ -15,6 +15,7 @@ from engine import StepContext, StepError, step
 from steps.bookings import following
 from steps.bookings.attempts import Attempts
 from steps.bookings.booking import PROVIDER, Booking
+from steps.bookings.moments import later
 from steps.bookings.repository import Repository, repository
 from steps.bookings.settings import number
 from steps.bookings.shapes import STORE_ERRORS
@@ -25,6 +26,8 @@ from steps.webhooks import messages, signatures
 FILE = "messages.sql"
 REFERENCE = re.compile(r"(bkg_[0-7][0-9A-HJKMNP-TV-Z]{25})-r([1-9][0-9]{0,2})")
 INBOX_LIMIT = 10_000
+LEFT_S, UNMATCHED_S = 1200, 60
+"""When the sweep looks at a message: after its own flow has given up; when nothing matched it."""
 SENDERS: dict[str, dict[str, Any]] = {
     PROVIDER: {"profile": "standard-webhooks", "secrets": ("TAXI_WEBHOOK_SECRET", "TAXI_WEBHOOK_SECRET_NEXT")}
 }
@@ -116,6 +119,7 @@ def receive(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             occurred_at=message.occurred_at,
             now=repo.now,
             payload=json.dumps(message.as_dict()),
+            next_try_at=later(repo.now, LEFT_S),
         )
     ctx.note(f"{message.status} {message.sequence}")
     return {"fresh": written == 1}
@@ -138,7 +142,10 @@ def match(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         message = _stored(repo, payload)
         booking = _booking_of(repo, message, payload["provider"])
         state, todo = _judge(repo, booking, message)
-        if state is not None:
+        if state == "UNMATCHED":
+            again = later(repo.now, UNMATCHED_S)
+            statements(FILE)["set_unmatched"].run(repo.db, **_name(payload), next_try_at=again)
+        elif state is not None:
             statements(FILE)["set_state"].run(repo.db, **_name(payload), state=state)
     ctx.note(state or todo)
     return {"todo": todo, "booking_id": booking.booking_id if booking else None}

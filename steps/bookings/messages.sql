@@ -1,8 +1,9 @@
 -- The primary key stops repeats: no row is written for a message that is there.
 -- name: insert_message
 INSERT INTO webhook_inbox (provider, webhook_id, client_reference, ride_ref, ride_seq, type, occurred_at, received_at,
-                           state, payload)
-VALUES (:provider, :webhook_id, :client_reference, :ride_ref, :ride_seq, :type, :occurred_at, :now, 'NEW', :payload)
+                           state, payload, next_try_at)
+VALUES (:provider, :webhook_id, :client_reference, :ride_ref, :ride_seq, :type, :occurred_at, :now, 'NEW', :payload,
+        :next_try_at)
 ON CONFLICT (provider, webhook_id) DO NOTHING;
 
 -- name: message
@@ -10,6 +11,11 @@ SELECT * FROM webhook_inbox WHERE provider = :provider AND webhook_id = :webhook
 
 -- name: set_state
 UPDATE webhook_inbox SET state = :state WHERE provider = :provider AND webhook_id = :webhook_id AND state <> :state;
+
+-- Nothing of ours is known that it could be about; the sweep looks again, and then counts the pauses itself.
+-- name: set_unmatched
+UPDATE webhook_inbox SET state = 'UNMATCHED', next_try_at = :next_try_at
+WHERE provider = :provider AND webhook_id = :webhook_id AND state <> 'UNMATCHED';
 
 -- Counting stops at the limit: a flood must not make refusing slow.
 -- name: new_messages

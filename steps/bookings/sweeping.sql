@@ -18,10 +18,13 @@ WHERE client_reference = :client_reference AND closed_at IS NULL;
 
 -- Messages that nobody could do anything about yet, in the order of their rides; new ones are in the hands of their flow.
 -- name: open_messages
-SELECT provider, webhook_id FROM webhook_inbox
-WHERE received_at >= :oldest
-  AND (state = 'UNMATCHED' AND received_at <= :since OR state = 'NEW' AND received_at <= :left)
+SELECT provider, webhook_id, tries FROM webhook_inbox
+WHERE state IN ('NEW', 'UNMATCHED') AND next_try_at <= :now AND received_at >= :oldest
 ORDER BY received_at, ride_seq LIMIT :limit;
+
+-- name: put_off_message
+UPDATE webhook_inbox SET tries = tries + 1, next_try_at = :next_try_at
+WHERE provider = :provider AND webhook_id = :webhook_id;
 
 -- What could not be matched in its time is about nothing of ours.
 -- name: give_up_messages

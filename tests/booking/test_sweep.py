@@ -160,7 +160,7 @@ def test_keys_slots_and_messages_that_nobody_needs_are_freed(world: Any) -> None
     key = "INSERT INTO idempotency_keys (scope, idem_key, fingerprint, state, booking_id, locked_until, created_at,"
     key += f" expires_at) VALUES ('a', '{{}}', 'f', 'IN_PROGRESS', {{}}, '{{}}', '{now}', '2026-05-06T08:00:00.000Z');"
     keys = [("k1", "NULL", old), ("k2", f"'{BOOKING}'", old), ("k3", "NULL", soon)]
-    message = f"('globaltaxi', 'w1', 'x', 'y', 1, 't', '{old}', '{old}', 'UNMATCHED', '{{}}')"
+    message = f"('globaltaxi', 'w1', 'x', 'y', 1, 't', '{old}', '{old}', 'UNMATCHED', '{{}}', 5, '{now}')"
     slot = f"(booking_id, member_ref, period, starts_at, ends_at) VALUES ('{BOOKING}', 'm', '2026', '{now}', '{now}')"
     here.change("".join(key.format(*row) for row in keys))
     here.change(f"INSERT INTO booking_slots {slot}; INSERT INTO webhook_inbox VALUES {message}")
@@ -210,6 +210,40 @@ def test_a_message_that_came_before_its_booking_is_taken_up_again(world: Any) ->
     finish(here)
     assert here.rows("SELECT state FROM webhook_inbox") == [{"state": "APPLIED"}]
     assert booking(here)["status"] == "DRIVER_ASSIGNED"
+
+
+def minutes_of_tries(here: World, minutes: tuple[int, ...]) -> list[int]:
+    """In which of these minutes a round of the sweep takes up a message."""
+    tries, count, past = [], "SELECT COUNT(*) AS tries FROM executions WHERE flow = 'webhook'", 0
+    (before,) = here.rows(count)
+    for minute in minutes:
+        here.clock.advance(60 * (minute - past))
+        sweep(here)
+        finish(here)
+        (after,) = here.rows(count)
+        tries += [minute] * (after["tries"] - before["tries"])
+        before, past = after, minute
+    return tries
+
+
+def test_a_message_about_nothing_of_ours_is_taken_up_five_times_in_its_hour(world: Any) -> None:
+    here = world()
+    come_early(here)
+    assert minutes_of_tries(here, (1, 2, 3, 5, 7, 14, 15, 30, 31, 59, 63)) == [1, 3, 7, 15, 31]
+    assert here.rows("SELECT state FROM webhook_inbox") == [{"state": "IGNORED"}]
+
+
+def test_a_message_that_cannot_be_dealt_with_waits_longer_after_each_try(world: Any) -> None:
+    """Its booking is known, but the ride can be read only later."""
+    here = world(plan=plan_of({"life": ["DRIVER_ASSIGNED"]}))
+    come_early(here)
+    here.book(scheduled())
+    away = {"fault": "status", "params": {"status": 503}}
+    here.sim.set_plan({"faults": [{"op": op, **away} for op in ("getRide", "findRides")]})
+    assert minutes_of_tries(here, (1, 2, 3)) == [1, 3]
+    here.sim.set_plan({})
+    assert minutes_of_tries(here, (3, 4, 5)) == [4]
+    assert here.rows("SELECT state FROM webhook_inbox") == [{"state": "APPLIED"}]
 
 
 def test_a_completed_ride_gets_its_points_once(world: Any) -> None:

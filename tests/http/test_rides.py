@@ -141,7 +141,7 @@ def test_a_full_inbox_sends_messages_away_to_come_again(front: Make) -> None:
     service = front(TAXI_WEBHOOK_SECRET=SECRET, WEBHOOK_INBOX_LIMIT="1")
     booking = service.book().json()
     now = "2026-05-04T08:00:00.000Z"
-    row = f"('globaltaxi', 'wh_waiting', 'x', 'y', 1, 't', '{now}', '{now}', 'NEW', '{{}}')"
+    row = f"('globaltaxi', 'wh_waiting', 'x', 'y', 1, 't', '{now}', '{now}', 'NEW', '{{}}', 0, '{now}')"
     with service.engine.host.store.aside() as db:
         db.execute(f"INSERT INTO webhook_inbox VALUES {row}")
     full = message(service, event(booking, "DRIVER_ASSIGNED", 2))
