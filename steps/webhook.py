@@ -235,10 +235,10 @@ def _too_late(repo: Repository, booking: Booking, message: dict[str, Any]) -> st
 
 
 def _watch(repo: Repository, booking: Booking, message: dict[str, Any]) -> None:
-    """A ride that should not be may live: have its reference looked at now."""
-    if message["status"] in FELL_THROUGH or message["client_reference"] != booking.client_reference:
-        return
-    Attempts(repo, booking).watch(now=True)
+    """A ride that should not be may live: have its reference, of whichever generation of the booking, looked at now."""
+    ours = REFERENCE.fullmatch(message["client_reference"])
+    if message["status"] not in FELL_THROUGH and ours is not None and ours[1] == booking.booking_id:
+        Attempts(repo, booking).watch(now=True, reference=message["client_reference"])
 
 
 def _stored(repo: Repository, payload: Mapping[str, Any]) -> dict[str, Any]:

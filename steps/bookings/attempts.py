@@ -114,23 +114,22 @@ class Attempts:
             self._repo.db, booking_id=self._booking.booking_id, resolution=resolution, ride_ref=ride_ref
         )
 
-    def watch(self, *, now: bool = False) -> None:
-        """Open the orphan watch: a ride that turns up within 24 h after giving up must be found.
+    def watch(self, *, now: bool = False, reference: str | None = None) -> None:
+        """Open the orphan watch, or open it again: a ride that turns up within 24 h after giving up must be found.
 
-        `now`: there is a reason to look with the next round of the sweep.
+        `now`: there is a reason to look with the next round of the sweep. `reference`: of an earlier generation.
         """
+        reference = reference or self._booking.client_reference
         self._sql["open_watch"].run(
             self._repo.db,
-            client_reference=self._booking.client_reference,
+            client_reference=reference,
             booking_id=self._booking.booking_id,
             now=self._repo.now,
             next_check_at=later(self._repo.now, FIRST_LOOK_S),
             deadline_at=later(self._repo.now, WATCH_S),
         )
         if now:
-            self._sql["look_now"].run(
-                self._repo.db, client_reference=self._booking.client_reference, now=self._repo.now
-            )
+            self._sql["look_now"].run(self._repo.db, client_reference=reference, now=self._repo.now)
 
     def _insert(self, op: str, **values: Any) -> str:
         count = len(self.all(op)) + 1

@@ -13,7 +13,7 @@ from steps.simulator.supplier import Order
 from tests.booking.listening import SECRET, listening
 from tests.booking.test_cancel import booking, in_three_hours
 from tests.booking.test_track import plan_of
-from tests.booking.world import BOOKING, ROOT, World, scheduled
+from tests.booking.world import BOOKING, ROOT, START, World, scheduled
 
 NUMBERS = itertools.count(1)
 HOUR = 3600
@@ -112,6 +112,50 @@ def test_a_ride_that_turns_up_after_all_is_cancelled(world: Any) -> None:
     assert booking(here)["attention"] == 1
     assert here.sim.calls("findRides") > 0
     assert here.violations() == []
+
+
+def told_of(here: World, reference: str, sequence: int) -> None:
+    """A message that a driver was found for the ride of a reference."""
+    ride = next(ride for ride in here.sim.rides() if ride["client_reference"] == reference)
+    data = {"ride_id": ride["ride_ref"], "client_reference": reference, "sequence": sequence}
+    payload = {"type": "ride.status_changed", "timestamp": START, "data": {**data, "status": "DRIVER_ASSIGNED"}}
+    message = {"provider": "globaltaxi", "webhook_id": f"wh_{reference}_{sequence}", "payload": payload}
+    here.engine.run(ROOT / "flows/webhook.yaml", message, name=f"webhook-{reference}-{sequence}")
+
+
+def test_a_ride_that_is_told_of_after_its_watch_was_closed_is_cancelled(world: Any) -> None:
+    here = world("F17", plan={"contract": {"tombstones": False, "dedupes_creates": False}}, TAXI_TOMBSTONES="no")
+    assert here.book(scheduled()).output["status"] == "FAILED"
+    here.clock.advance(25 * HOUR)
+    sweep(here)
+    (watch,) = here.rows("SELECT * FROM orphan_watch")
+    assert watch["closed_at"] is not None
+    here.sim.set_plan({"contract": {"tombstones": False, "dedupes_creates": False}})
+    late(here)
+    told_of(here, f"{BOOKING}-r1", 2)
+    sweep(here)
+    (again,) = here.rows("SELECT * FROM orphan_watch")
+    assert (again["closed_at"], again["result"]) == (None, "CANCELLED")
+    assert again["deadline_at"] > watch["deadline_at"]
+    assert not any(ride["live"] for ride in here.sim.rides())
+    here.clock.advance(25 * HOUR)
+    sweep(here)
+    assert here.rows("SELECT 1 FROM orphan_watch WHERE closed_at IS NULL") == []
+    assert (booking(here)["status"], booking(here)["attention"]) == ("FAILED", 1)
+    assert here.violations() == []
+
+
+def test_a_ride_of_an_earlier_generation_that_is_told_of_is_cancelled(world: Any) -> None:
+    here = world()
+    here.book(scheduled())
+    here.change(f"UPDATE bookings SET ride_generation = 2, ride_ref = 'gtx_another' WHERE booking_id = '{BOOKING}'")
+    told_of(here, f"{BOOKING}-r1", 9)
+    sweep(here)
+    assert here.rows("SELECT client_reference, result FROM orphan_watch") == [
+        {"client_reference": f"{BOOKING}-r1", "result": "CANCELLED"}
+    ]
+    assert not any(ride["live"] for ride in here.sim.rides())
+    assert booking(here)["attention"] == 1
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["by a message", "by the first look"])
