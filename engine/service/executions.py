@@ -153,8 +153,9 @@ def stop_execution(records: Records, driver: Driver, params: Params) -> dict[str
 def execution_history(records: Records, params: Params) -> dict[str, Any]:
     """GetExecutionHistory."""
     run = records.run(params["executionArn"])
-    entries = run.history[::-1] if params.get("reverseOrder") else run.history
-    found, more = page(entries, "GetExecutionHistory", params)
+    reverse = params.get("reverseOrder", False)
+    entries = run.history[::-1] if reverse else run.history
+    found, more = page(entries, "GetExecutionHistory", params, growing=reverse)
     events = render(found)
     for event in events:
         details = event.get(details_key(event["type"]), {})

@@ -16,14 +16,21 @@ Item = TypeVar("Item")
 DEFAULT: Final = 100
 
 
-def page(items: Sequence[Item], operation: str, params: Mapping[str, Any]) -> tuple[Sequence[Item], dict[str, str]]:
-    """The page that the parameters ask for, and `{"nextToken"}` when there is more. Raises InvalidToken."""
-    most = params.get("maxResults") or DEFAULT
-    start = _start(params["nextToken"], operation, params) if "nextToken" in params else 0
-    found = items[start : start + most]
-    if start + most >= len(items):
+def page(
+    items: Sequence[Item], operation: str, params: Mapping[str, Any], *, growing: bool = False
+) -> tuple[Sequence[Item], dict[str, str]]:
+    """The page that the parameters ask for, and `{"nextToken"}` when there is more. Raises InvalidToken.
+
+    `growing`: more items come at the front, which moves no page on.
+    """
+    most, start, size = params.get("maxResults") or DEFAULT, 0, len(items)
+    if "nextToken" in params:
+        start, size = _start(params["nextToken"], operation, params)
+    new = max(0, len(items) - size) if growing else 0
+    found = items[new + start : new + start + most]
+    if new + start + most >= len(items):
         return found, {}
-    return found, {"nextToken": _token(start + most, operation, params)}
+    return found, {"nextToken": _token(start + most, size, operation, params)}
 
 
 def _mark(operation: str, params: Mapping[str, Any]) -> str:
@@ -32,18 +39,20 @@ def _mark(operation: str, params: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical([operation, rest]).encode()).hexdigest()[:16]
 
 
-def _token(start: int, operation: str, params: Mapping[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([start, _mark(operation, params)]).encode()).decode()
+def _token(start: int, size: int, operation: str, params: Mapping[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([start, size, _mark(operation, params)]).encode()).decode()
 
 
-def _start(token: str, operation: str, params: Mapping[str, Any]) -> int:
+def _start(token: str, operation: str, params: Mapping[str, Any]) -> tuple[int, int]:
+    """Where a page begins in a list, and how long that was when its first page was told."""
     try:
-        start, mark = json.loads(base64.urlsafe_b64decode(token))
+        start, size, mark = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError):
         raise _bad_token() from None
-    if mark != _mark(operation, params) or not isinstance(start, int) or start < 0:
+    numbers = isinstance(start, int) and isinstance(size, int) and start >= 0
+    if mark != _mark(operation, params) or not numbers:
         raise _bad_token()
-    return start
+    return start, size
 
 
 def _bad_token() -> ApiError:
