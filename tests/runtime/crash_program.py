@@ -1,7 +1,8 @@
 """A program that kills itself with SIGKILL at a chosen moment: `crash_program.py URL EFFECTS MOMENT NUMBER WAY`.
 
 MOMENT is `before-commit`, `after-commit`, `before-effect`, `after-effect` or `never`; NUMBER counts from 1. It prints
-how many commits and effects an undisturbed run has. WAY is `inline` or `worker`.
+how many commits and effects an undisturbed run has. WAY is `inline`, `worker`, or
+`submit`: a start that the worker makes itself.
 """
 
 from __future__ import annotations
@@ -167,8 +168,10 @@ def main(url: str, effects: str, moment: str, number: str, way: str) -> None:
         else:
             # However long calls take: all in one thread, and siblings in one batch, so that runs can be compared.
             pool.SLOW_SECONDS = making.HERE_SECONDS = 1e9  # type: ignore[misc]
-            engine.start(FLOW, {"order": 7}, name="order-7")
-            Worker(engine).run_until_idle()
+            worker = Worker(engine)
+            start = worker.submit if way == "submit" else engine.start
+            start(FLOW, {"order": 7}, name="order-7")
+            worker.run_until_idle()
         seen = dict(fuse.seen)
         status = engine.describe("order-7")["status"]
     print(status, seen["before-commit"], seen["before-effect"])

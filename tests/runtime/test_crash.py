@@ -24,8 +24,22 @@ PROGRAM = "tests.runtime.crash_program"
 WAYS = {("sqlite", "inline"): 9, ("sqlite", "worker"): 9, ("postgresql", "worker"): 10}
 """How many commits an undisturbed run has; the first test checks these numbers."""
 EFFECTS = 5
+SUBMITTED = {("sqlite", "submit"): 9, ("postgresql", "submit"): 10}
+STARTS = {"sqlite": 3, "postgresql": 4}
+"""Of a submitted run, the commit from which on the start exists."""
 
 MOMENTS = moments(WAYS, EFFECTS)
+AROUND = [
+    pytest.param(store, "submit", moment, STARTS[store], id=f"{store}-submit-{moment}-{STARTS[store]}")
+    for store, _ in SUBMITTED
+    for moment in ("before-commit", "after-commit")
+]
+OTHERS = [
+    pytest.param(*found.values, id=found.id, marks=pytest.mark.chaos)
+    for found in moments(SUBMITTED, EFFECTS)
+    if found.id not in {around.id for around in AROUND}
+]
+"""Those of submitted runs that tell less: over a minute."""
 
 
 @pytest.fixture
@@ -34,29 +48,30 @@ def url(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[
         yield found
 
 
-@pytest.mark.parametrize(("store", "way"), WAYS)
+@pytest.mark.parametrize(("store", "way"), {**WAYS, **SUBMITTED})
 def test_an_undisturbed_run_has_the_commits_and_effects_that_are_enumerated(
     url: str, store: str, way: str, tmp_path: Path
 ) -> None:
     done = launch(PROGRAM, url, tmp_path / "effects", "never", 0, way)
-    assert done.stdout.split() == ["SUCCEEDED", str(WAYS[store, way]), str(EFFECTS)], done.stderr
+    assert done.stdout.split() == ["SUCCEEDED", str({**WAYS, **SUBMITTED}[store, way]), str(EFFECTS)], done.stderr
 
 
-@pytest.mark.parametrize(("store", "way", "moment", "number"), MOMENTS)
+@pytest.mark.parametrize(("store", "way", "moment", "number"), [*MOMENTS, *AROUND, *OTHERS])
 def test_a_run_killed_at_any_moment_is_finished_by_another_process_with_nothing_done_twice(
-    url: str, tmp_path: Path, way: str, moment: str, number: int
+    url: str, tmp_path: Path, store: str, way: str, moment: str, number: int
 ) -> None:
     killed = launch(PROGRAM, url, tmp_path / "effects", moment, number, way)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     effects = tmp_path / "effects"
     with Engine(url, steps=steps(effects, Fuse("never", 0))) as engine:
-        if (moment, number) == ("before-commit", 1):
+        made = number - (moment == "before-commit")  # so many commits
+        if moment.endswith("commit") and made < (STARTS[store] if way == "submit" else 1):
             assert engine.unfinished() == [], "the start was never confirmed, so nothing may be left of it"
-            return
-        if way == "worker":
-            Worker(engine).run_until_idle()
-        else:
+            engine.start(FLOW, {"order": 7}, name="order-7")  # whoever asked got no answer, and asks again
+        if way == "inline":
             engine.resume("order-7")
+        else:
+            Worker(engine).run_until_idle()
         outcome = engine.describe("order-7")
         with engine.host.transaction() as db:
             rows = db.execute("SELECT number, count(*) FROM records GROUP BY number ORDER BY number").fetchall()
