@@ -1,12 +1,13 @@
 """A worker: `engine_worker URL hang|work MOST`. With `hang` its steps never answer. It prints what is asked for on its
-standard input: `memory` its resident megabytes, `peak` the most they have been, `ended` how many executions have ended,
-`held` how many it holds."""
+standard input: `memory` its resident megabytes, `peak` the most they have been, `spent` its seconds of the processor,
+`ended` how many executions have ended, `held` how many it holds."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import threading
+import time
 from typing import Any
 
 from bench.programs.protocol import answer, ready
@@ -37,6 +38,7 @@ def main(url: str, way: str, most: str) -> None:
         threading.Thread(target=worker.run, daemon=True).start()
         for line in sys.stdin:
             facts = {"memory": resident(), "peak": resident("VmHWM"), "ended": worker.ended}
+            facts["spent"] = time.process_time()
             facts["held"] = len(worker._scheduler.held)
             answer(facts[line.strip()])
 
