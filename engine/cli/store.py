@@ -80,6 +80,8 @@ def status_lines(found: StoreStatus, style: Style) -> list[str]:
         rows.append(["size", _size(found.bytes)])
     counts = ", ".join(f"{number:,} {status}" for status, number in sorted(found.executions.items()))
     rows.append(["executions", counts or "none"])
+    if found.children:
+        rows.append(["of map runs", ", ".join(f"{number:,} {what}" for what, number in found.children.items())])
     if found.executions.get("RUNNING"):
         rows.append(["due now", f"{found.due:,} wait for somebody to run them"])
     for number, owner in enumerate(found.owners):

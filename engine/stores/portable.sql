@@ -190,3 +190,12 @@ FROM map_runs m JOIN executions c ON c.map_run = m.id WHERE m.execution = ? AND 
 
 -- name: any_child
 SELECT c.id FROM map_runs m JOIN executions c ON c.map_run = m.id WHERE m.execution = ? LIMIT 1;
+
+-- name: count
+-- Not of the children of map runs: these are counted in their runs.
+SELECT status, count(*) FROM executions WHERE map_run IS NULL GROUP BY status;
+
+-- name: count_children
+SELECT coalesce(sum(total - running - succeeded - failed - aborted), 0), coalesce(sum(running), 0),
+    coalesce(sum(succeeded), 0), coalesce(sum(failed), 0), coalesce(sum(aborted), 0)
+FROM map_runs;

@@ -154,7 +154,7 @@ UPDATE executions SET wakes_at = CASE WHEN owner IS NOT NULL OR paused_at IS NUL
 -- name: signals
 SELECT s.id, s.execution, s.event FROM signals s JOIN executions e ON e.id = s.execution WHERE e.owner = %s ORDER BY s.id;
 
--- name: count
+-- name: count_before_map_runs
 SELECT status, count(*) FROM executions GROUP BY status;
 
 -- name: count_due

@@ -9,7 +9,7 @@ import psycopg
 
 from engine.errors import MigrationFailed, StoreUnavailable
 from engine.stores.postgres_connection import Session, connect, explained, shown, transaction
-from engine.stores.schema import Owner, StoreStatus, check_known, newest
+from engine.stores.schema import Owner, StoreStatus, check_known, counts, newest
 from engine.stores.sql import Migration, migrations, statements
 
 MIGRATION_LOCK: Final = 0x666C6F7773
@@ -51,16 +51,18 @@ def postgres_status(url: str) -> StoreStatus:
 
 def _status(connection: Session, url: str) -> StoreStatus:
     version = _version(connection)
-    size, executions, due, owners = None, {}, 0, []
+    size, due, owners = None, 0, []
+    executions: dict[str, int] = {}
+    children: dict[str, int] = {}
     if version:
         sql = statements("postgres")
         ((size,),) = connection.execute(sql["size"]).fetchall()
-        executions = dict(connection.execute(sql["count"]).fetchall())
+        executions, children = counts(connection, version, sql["count_before_map_runs"])
         ((due,),) = connection.execute(sql["count_due"], (time.time(),)).fetchall()
         owners = [Owner(*row) for row in connection.execute(sql["owners"]).fetchall()]
     major, minor = divmod(connection.info.server_version, 10_000)
     kind = f"PostgreSQL {major}.{minor}"
-    return StoreStatus(shown(url), kind, version, newest("postgres"), size, executions, due, owners)
+    return StoreStatus(shown(url), kind, version, newest("postgres"), size, executions, due, owners, children)
 
 
 def _version(connection: Session) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from engine.errors import StoreTooNew
-from engine.stores.sql import migrations
+from engine.stores.sql import migrations, statements
 
 
 class Owner(NamedTuple):
@@ -17,9 +17,15 @@ class Owner(NamedTuple):
     alive: bool
 
 
+MAP_RUNS: Final = 5
+"""The schema from which on there are map runs."""
+CHILDREN: Final = ("pending", "running", "succeeded", "failed", "aborted")
+
+
 class StoreStatus(NamedTuple):
     """How a store is. `schema` and `newest` number migrations; `executions` counts by status; `due` those that wait for
-    somebody to run them now."""
+    somebody to run them now. The children of map runs are only in `due`, and in `children`, which counts them: pending,
+    running, succeeded, failed, aborted."""
 
     url: str
     database: str
@@ -29,6 +35,18 @@ class StoreStatus(NamedTuple):
     executions: Mapping[str, int]
     due: int
     owners: Sequence[Owner]
+    children: Mapping[str, int]
+
+
+def counts(db: Any, version: int, older: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Executions by status, and children of map runs by what they are. `older`: the statement for executions where the
+    schema knows no map runs."""
+    if version < MAP_RUNS:
+        return dict(db.execute(older).fetchall()), {}
+    sql = statements("portable")
+    (found,) = db.execute(sql["count_children"]).fetchall()
+    children = {name: int(count) for name, count in zip(CHILDREN, found, strict=True) if count}
+    return dict(db.execute(sql["count"]).fetchall()), children
 
 
 def newest(database: str) -> int:

@@ -112,7 +112,7 @@ UPDATE executions SET wakes_at = CASE WHEN owner IS NOT NULL OR paused_at IS NUL
 -- name: signals
 SELECT id, execution, event FROM signals WHERE execution IN (SELECT id FROM executions WHERE owner = ?) ORDER BY id;
 
--- name: count
+-- name: count_before_map_runs
 SELECT status, count(*) FROM executions GROUP BY status;
 
 -- name: count_due

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.errors import MigrationFailed
 from engine.stores.ownership import Locks
-from engine.stores.schema import Owner, StoreStatus, check_known, newest
+from engine.stores.schema import Owner, StoreStatus, check_known, counts, newest
 from engine.stores.sql import Migration, migrations, statements
 from engine.stores.sqlite_connection import APPLICATION_ID, Transactions, bare, explained
 
@@ -38,11 +38,12 @@ def sqlite_status(url: str, path: Path) -> StoreStatus:
         try:
             version = _version(connection)
             executions: dict[str, int] = {}
+            children: dict[str, int] = {}
             owners: list[Owner] = []
             due = 0
             if version:
                 sql = statements("sqlite")
-                executions = dict(connection.execute(sql["count"]).fetchall())
+                executions, children = counts(connection, version, sql["count_before_map_runs"])
                 ((due,),) = connection.execute(sql["count_due"], (time.time(),)).fetchall()
                 locks = Locks(path.with_name(path.name + "-owners"), url)
                 owners = [
@@ -53,7 +54,7 @@ def sqlite_status(url: str, path: Path) -> StoreStatus:
             connection.close()
     size = sum(found.stat().st_size for found in (path, path.with_name(path.name + "-wal")) if found.exists())
     return StoreStatus(
-        url, f"SQLite {sqlite3.sqlite_version}", version, newest("sqlite"), size, executions, due, owners
+        url, f"SQLite {sqlite3.sqlite_version}", version, newest("sqlite"), size, executions, due, owners, children
     )
 
 

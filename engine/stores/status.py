@@ -23,7 +23,7 @@ def store_status(url: str) -> StoreStatus:
             from engine.stores.postgres_schema import postgres_status  # psycopg is heavy, and an extra
         return postgres_status(url)
     open_store(url).close()  # one in memory is always new, and says no more; anything else is no store
-    return StoreStatus(url, "memory", newest("sqlite"), newest("sqlite"), None, {}, 0, ())
+    return StoreStatus(url, "memory", newest("sqlite"), newest("sqlite"), None, {}, 0, (), {})
 
 
 def migrate_store(url: str) -> tuple[int, int]:

@@ -38,3 +38,9 @@ def test_show_counts_the_children_and_list_has_them_by_their_parent(project: Pro
     assert [(found["parent"], found["error"]) for found in failed] == [("m1", "Even")]
     assert "started by execution m1" in project("show", failed[0]["name"]).stdout
     assert "no executions" in project("list", "--map-of", "m1", "--status", "RUNNING").stderr
+    told = {
+        line.split("  ")[0]: line.split("  ")[-1].strip() for line in project("store", "status").stdout.splitlines()
+    }
+    assert (told["executions"], told["of map runs"]) == ("1 SUCCEEDED", "2 succeeded, 1 failed")
+    found = json.loads(project("store", "status", "--json").stdout)
+    assert (found["executions"], found["children"]) == ({"SUCCEEDED": 1}, {"succeeded": 2, "failed": 1})
