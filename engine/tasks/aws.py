@@ -43,7 +43,9 @@ TEXTS: Final = {"sns:publish": "Message", "sqs:sendMessage": "MessageBody"}
 """Parameters that may be any JSON here, and are text there."""
 DEFAULT_REGION: Final = "us-east-1"
 LONGEST: Final = 60.0
-"""Seconds that an answer is waited for when the state has no time-out."""
+"""Seconds that an answer is waited for."""
+LONGEST_FUNCTION: Final = 910.0
+"""The same for a Lambda function, which may run for 15 minutes."""
 
 
 def unsupported(resource: Resource) -> str | None:
@@ -180,7 +182,8 @@ class _Call:
 
 
 def _lambda(found: dict[str, JSON]) -> dict[str, JSON]:
-    """Lambda's answer, its payload as a value. Raises StepError with the function's own error."""
+    """Lambda's answer, its payload as a value. Raises StepError with the function's own error, and as its cause, as on
+    AWS, the payload as the function wrote it."""
     text = found.get("Payload")
     try:
         payload = json.loads(text) if text else None
@@ -188,7 +191,7 @@ def _lambda(found: dict[str, JSON]) -> dict[str, JSON]:
         payload = text
     if found.get("FunctionError"):
         error = payload.get("errorType") if isinstance(payload, dict) else None
-        raise StepError(error or "Lambda.Unknown", dump(payload))
+        raise StepError(error if isinstance(error, str) and error else "Lambda.Unknown", str(text or ""))
     return {**found, "Payload": payload}
 
 
@@ -244,7 +247,8 @@ def _client(service: str, endpoint: str | None, region: str | None) -> Any:
     except ImportError:
         extra = "pip install 'booking-orchestrator[aws]'"
         raise UnsupportedResource(f"calls of AWS services need boto3; install it with: {extra}") from None
-    settings = Config(read_timeout=LONGEST, connect_timeout=10, retries={"total_max_attempts": 1, "mode": "standard"})
+    patience = LONGEST_FUNCTION if service == "lambda" else LONGEST
+    settings = Config(read_timeout=patience, connect_timeout=10, retries={"total_max_attempts": 1, "mode": "standard"})
     try:
         return boto3.session.Session().client(
             service, endpoint_url=endpoint, region_name=region or DEFAULT_REGION, config=settings
