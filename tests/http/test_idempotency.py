@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from engine.service.http import Response
-from tests.http.conftest import ANA, BEN, Front, wish
+from tests.http import conftest
+from tests.http.conftest import ANA, BEN, ROOT, Front, wish
 
 Make = Callable[..., Front]
 KEY = "a-key-of-the-client-1"
@@ -174,3 +178,40 @@ def test_what_is_kept_is_sealed(front: Make) -> None:
     assert row[1] == made["booking_id"]
     assert made["reference"] not in row[2]
     assert "mem_demo" not in json.dumps(list(row))
+
+
+def with_a_flow_that_fails(folder: Path, states: tuple[str, ...]) -> Path:
+    """The document, beside a booking flow that has these states alone and then fails, as with a store that is away."""
+    for part in ("schemas", "flows", "steps/bookings"):
+        shutil.copytree(ROOT / part, folder / part)
+    file = folder / "flows/booking.yaml"
+    booking = yaml.safe_load(file.read_text())
+    fails = {"Type": "Fail", "Error": "Db.Unavailable", "Cause": "the database cannot be used"}
+    kept = {name: {**booking["States"][name], "Next": "HandOver"} for name in states}
+    booking |= {"StartAt": [*states, "HandOver"][0], "States": {**kept, "HandOver": fails}}
+    file.write_text(json.dumps(booking))
+    return folder / "schemas/openapi.yaml"
+
+
+def test_a_flow_that_fails_after_it_made_a_booking_does_not_free_its_key(
+    front: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conftest, "DOCUMENT", with_a_flow_that_fails(tmp_path / "files", ("AcceptRequest",)))
+    service = front()
+    first = service.book(key=KEY, prefer="wait=20")
+    again = service.book(key=KEY, prefer="wait=20")
+    assert bookings(service) == 1
+    assert (first.status, first.json()["status"]) == (202, "REQUESTED")
+    assert (again.status, again.json()["booking_id"]) == (202, first.json()["booking_id"])
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_flow_that_fails_before_it_made_a_booking_frees_its_key(
+    front: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conftest, "DOCUMENT", with_a_flow_that_fails(tmp_path / "files", ()))
+    service = front()
+    answers = [service.book(key=KEY, prefer="wait=20") for _ in range(2)]
+    assert [(answer.status, answer.json()["code"]) for answer in answers] == [(503, "service_unavailable")] * 2
+    assert not any("Idempotent-Replayed" in answer.headers for answer in answers)
+    assert bookings(service) == 0

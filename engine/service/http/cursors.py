@@ -7,11 +7,19 @@ import binascii
 import hmac
 import json
 from typing import Final
+from urllib.parse import quote, urlencode
 
+from engine.service.http.messages import Request
 from engine.service.http.problems import Refused
 from engine.values import JSON, canonical
 
 MAC_BYTES: Final = 16
+
+
+def link(request: Request, cursor: str) -> str:
+    """The `Link` header of a page that has a next one."""
+    pairs = [(name, value) for name, value in request.query if name != "cursor"]
+    return f'<{quote(request.path)}?{urlencode([*pairs, ("cursor", cursor)])}>; rel="next"'
 
 
 class Cursors:

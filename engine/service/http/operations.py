@@ -28,6 +28,7 @@ FLOW_FIELDS: Final = {
     "subject",
     "wait",
     "present",
+    "makes",
     "accepted",
     "answers",
     "errors",
@@ -60,6 +61,7 @@ class Flow(NamedTuple):
     subject: Template | None
     wait: float
     present: Flow | None
+    makes: bool
     accepted: Template | None
     answers: tuple[Answer, ...]
     errors: Mapping[str, str]
@@ -137,6 +139,7 @@ def compile_flow(document: OpenApi, given: Mapping[str, Any], where: Pointer, re
         subject=made("subject"),
         wait=float(given.get("wait", WAIT_SECONDS)),
         present=compile_flow(document, present, (*where, "present"), ready, status) if present else None,
+        makes=bool(given.get("makes", False)),
         accepted=made("accepted"),
         answers=answers,
         errors=given.get("errors", {}),

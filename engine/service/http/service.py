@@ -18,7 +18,7 @@ from engine.service.http.answering import Answering
 from engine.service.http.bodies import Unreadable, read_json
 from engine.service.http.builtin import BUILTIN
 from engine.service.http.callers import Caller, Callers, Verifier
-from engine.service.http.cursors import Cursors
+from engine.service.http.cursors import Cursors, link
 from engine.service.http.document import OpenApi
 from engine.service.http.idempotency import REPLAYED, Fate, Identity, Keys, fate, kept
 from engine.service.http.limiting import RateLimits
@@ -241,7 +241,7 @@ class HttpService:
             following = None if place is None else self.cursors.sign(place, self._list(ask))
             variables["next_cursor"] = following
             if following is not None:
-                headers["Link"] = f'<{_link(ask.request, following)}>; rel="next"'
+                headers["Link"] = link(ask.request, following)
         response = self.answering.of(flow, ending, variables, self.clock.now(), ask.request)
         response.headers |= headers
         return response
@@ -301,13 +301,15 @@ class HttpService:
         except InvalidInput:
             return self._refuse(Refused("validation_failed", "the request is too large to be taken on"), ask), Fate.FREE
         seconds, applied = waiting(ask.request.header("prefer"), flow.wait)
-        present = {"running": True, "subject": subject}
+        present: dict[str, JSON] = {"running": True, "subject": subject}
         try:
             ending = self.runner.wait(started, seconds, lambda: self._present(ask, flow, present).succeeded)
         except NotStarted as slow:
             # The key stays locked: whoever comes with it later finds what may still have been started.
             logger.warning("request %s: %s", ask.id, slow)
             raise Refused("service_unavailable") from None
+        if ending is not None and not ending.succeeded and flow.makes and self._is_made(ask, flow, present):
+            ending, present["running"] = None, False  # the key leads to what is there: there is no second one
         unforeseen = False
         try:
             if ending is not None:
@@ -328,6 +330,14 @@ class HttpService:
                 raise self.answering.refusal(flow, ending)
             ending = Ending("SUCCEEDED", self._evaluate(flow.accepted, ask.variables(**present)))
         return self.answering.of(flow, ending, ask.variables(**present), self.clock.now(), ask.request)
+
+    def _is_made(self, ask: Ask, flow: Flow, present: Mapping[str, JSON]) -> bool:
+        """Whether a flow that failed has made what the request is about. Raises Refused when that cannot be told now:
+        the key stays locked, and the next request with it asks again."""
+        found = self._present(ask, flow, present)
+        if not found.succeeded and self.catalogue.entry(self.answering.refusal(flow, found).code)["status"] != 404:
+            raise Refused("service_unavailable")
+        return found.succeeded
 
     def _present(self, ask: Ask, flow: Flow, more: Mapping[str, JSON]) -> Ending:
         if flow.present is None:
@@ -387,10 +397,3 @@ class HttpService:
         except EngineError:
             return False
         return True
-
-
-def _link(request: Request, cursor: str) -> str:
-    from urllib.parse import quote, urlencode
-
-    pairs = [(name, value) for name, value in request.query if name != "cursor"]
-    return f"{quote(request.path)}?{urlencode([*pairs, ('cursor', cursor)])}"
