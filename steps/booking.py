@@ -192,6 +192,8 @@ def fail(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
                 raise StepError("Booking.RideUnexplained", "a create call has had no clear answer yet")
             rules = [rule["code"] for rule in _failed_rules(booking)]
             code = failures.code_of(error, after_a_ride=booking.status == "COMPENSATING", rules=rules)
+            if "rebooking" in booking.doc:
+                code = "rebooking_failed"  # whatever the reason: the ride that the member had is gone
             booking = _end(repo, booking, _failing(booking, error, attempts), failures.failure(code))
     ctx.note(str(booking.failure_code))
     return render(booking)

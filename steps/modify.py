@@ -181,6 +181,7 @@ def _wanted(before: dict[str, Any], changes: Any, ctx: StepContext) -> dict[str,
     changes = requests.normalise(changes)
     wrong = [f"/changes{line}" for line in requests.change_problems(changes)]
     if not wrong:
+        changes = {name: value for name, value in changes.items() if name != "accept_fee"}
         after = requests.patched(before, changes)
         if "pickup" in changes:
             after["pickup"] = {**after["pickup"], "type": "SCHEDULED"}
@@ -254,8 +255,11 @@ def _refused(repo: Repository, booking: Booking, error: dict[str, Any], *, told:
     doc = _without_amending(booking)
     doc["amendment"] = {**booking.doc["amendment"], "status": "REFUSED", "errors": _reasons(booking, error)}
     doc["changes"] = {"fields": names}
-    if told and (booking.status, "amend_failed") in lifecycle().edges:
-        booking = repo.transition(booking, "amend_failed", detail=error.get("Error"), doc=doc)
+    # Out of REQUESTED: it was to be booked anew, but its ride was not cancelled and is as it was.
+    back = doc.pop("rebooking", {}).get("from") if booking.status == "REQUESTED" else None
+    stays = booking.status == "REQUESTED" and back is None
+    if told and not stays and (booking.status, "amend_failed") in lifecycle().edges:
+        booking = repo.transition(booking, "amend_failed", to=back, detail=error.get("Error"), doc=doc)
     else:
         booking = repo.update(booking, doc=doc)
     if moved and booking.terminal_at is None and not _move(repo, booking, booking.pickup_time, booking.window_end):
@@ -268,7 +272,7 @@ def _reasons(booking: Booking, error: dict[str, Any]) -> list[dict[str, Any]]:
     if error.get("Error") != "Rules.Rejected":
         return []
     decisions = booking.doc.get("decisions") or {}
-    records = [decisions[name] for name in ("amended_modify", "amended_pre_quote") if name in decisions]
+    records = [record for name, record in decisions.items() if name.startswith("amended_")]
     return [reason for record in records if not record["passed"] for reason in record["errors"]]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine import StepContext, StepError, step
 from steps.bookings import money
+from steps.bookings.amending import requested
 from steps.bookings.attempts import Attempts
 from steps.bookings.repository import out_of_step, repository
 from steps.bookings.requests import merged
@@ -23,15 +24,19 @@ FAILED = {"Taxi.RideFailed": "the taxi company ended the ride before it began"}
 
 @step(
     "taxi.quote",
-    input=about_a_booking(),
+    input=about_a_booking(amended={"type": ["boolean", "null"]}),
     output=QUOTE,
     errors={**ERRORS, **STORE_ERRORS},
     idempotency="natural",
 )
 def quote(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
-    """The cheapest valid offer in the wanted class, or the very quote that the member saw."""
-    _, request = rides.stored(payload["booking_id"], ctx)
-    best = offers(request, ctx)[0]
+    """The cheapest valid offer in the wanted class, or the very quote that the member saw.
+
+    `amended`: for the request as the member wants to have it changed.
+    """
+    with repository(ctx, reading=True) as repo:
+        booking, personal = repo.load_whole(payload["booking_id"])
+    best = offers(requested(booking, personal, amended=bool(payload.get("amended"))), ctx)[0]
     ctx.note(money.shown(best["amount_minor"], best["currency"]))
     return best
 

@@ -2,8 +2,8 @@
 
 Every failure of a call becomes one `StepError` whose name says what may have happened:
 
-* certainly nothing: Taxi.NotSent, Taxi.Throttled, Taxi.Unavailable, Taxi.CircuitOpen, Taxi.Refused, Taxi.NoVehicles,
-  Taxi.QuoteExpired, Taxi.PriceChanged, Taxi.NotFound, Taxi.TooLate, Taxi.FeeChanged, Taxi.StaleState
+* certainly nothing: Taxi.NotSent, Taxi.Throttled, Taxi.Unavailable, Taxi.CircuitOpen, Taxi.Refused, Taxi.Unsupported,
+  Taxi.NoVehicles, Taxi.QuoteExpired, Taxi.PriceChanged, Taxi.NotFound, Taxi.TooLate, Taxi.FeeChanged, Taxi.StaleState
 * perhaps something: Taxi.Ambiguous, Taxi.BadResponse
 * certainly something: Taxi.DuplicateReference
 """
@@ -25,6 +25,7 @@ ERRORS = {
     "Taxi.Unavailable": "not now: it asks to come back later than is worth waiting for, or too much fails to retry",
     "Taxi.CircuitOpen": "so many calls failed that none is made for a moment",
     "Taxi.Refused": "the taxi company refused the request",
+    "Taxi.Unsupported": "the taxi company offers no such operation",
     "Taxi.NoVehicles": "no car is available",
     "Taxi.QuoteExpired": "the quote is no longer valid",
     "Taxi.PriceChanged": "the price has changed",
@@ -40,6 +41,7 @@ NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "Unsuppor
 """httpx exceptions that prove that the request was not read; every other one leaves it open (measured, httpx 0.28)."""
 
 BY_CODE = {
+    "amend_not_supported": "Taxi.Unsupported",
     "no_vehicles_available": "Taxi.NoVehicles",
     "quote_expired": "Taxi.QuoteExpired",
     "price_changed": "Taxi.PriceChanged",
@@ -74,6 +76,8 @@ def of_answer(status: int, problem: Mapping[str, Any] | None, retry_after: float
     cause = f"{call}: {status} {code}".rstrip()
     if status == 429:
         return _later("Taxi.Throttled", cause, retry_after)
+    if status == 405:
+        return StepError("Taxi.Unsupported", cause)
     if status == 412:
         return StepError("Taxi.StaleState", cause)
     if status >= 500:

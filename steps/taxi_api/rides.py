@@ -37,6 +37,7 @@ OUTCOMES = {
     "Taxi.Unavailable": "NOT_SENT",
     "Taxi.CircuitOpen": "NOT_SENT",
     "Taxi.Refused": "REFUSED",
+    "Taxi.Unsupported": "REFUSED",
     "Taxi.NotFound": "REFUSED",
     "Taxi.NoVehicles": "REFUSED",
     "Taxi.QuoteExpired": "REFUSED",
