@@ -102,13 +102,12 @@ class Held:
 
     def rewind(self, count: int) -> None:
         """Forget all that has happened since the last commit but the first so many."""
-        kept, self.advance = self.fed[:count], None
+        kept, self.advance, self.fed = self.fed[:count], None, []
         for event in kept:
             self.feed(event)
 
     def open(self, now: float) -> Advance:
         """The working state, as after the last commit."""
-        self.fed = []
         self.advance = Advance(self.machine, self.execution.copy(), now)
         return self.advance
 
@@ -172,7 +171,7 @@ class Held:
         """The decision is durable."""
         self.version += 1
         self.execution = decision.apply()
-        self.advance = None
+        self.advance, self.fed = None, []
         if self.signals:
             self.signals = []
         if self.history is not None:

@@ -150,7 +150,7 @@ def changes_of(dirty: Iterable[Held], now: float) -> Changes:
             if decision.history or decision.frames or decision.commands or held.signals or change.wakes != KEEP:
                 changes.append((held, change))
             else:
-                held.advance = None
+                held.advance, held.fed = None, []
     return changes
 
 
