@@ -15,8 +15,9 @@ from typing import Final
 
 from engine.core.events import ScheduleTask
 from engine.errors import EngineError, LeaseLost, StoreUnavailable
+from engine.runtime import making
 from engine.runtime.held import Held
-from engine.runtime.making import HERE_SECONDS, Calls
+from engine.runtime.making import Calls
 from engine.runtime.writing import Batch, Submission, changes_of, one_by_one, stored, without
 from engine.stores import Begun, Store
 
@@ -113,7 +114,7 @@ class Within:
 
     def _make(self, begun: Sequence[Begun], in_rows: bool) -> None:
         """Make the calls; what follows from each is decided at once."""
-        until = time.perf_counter() + HERE_SECONDS
+        until = time.perf_counter() + making.HERE_SECONDS
         for held, command in self.asked.values():
             self._row(held, command, until if in_rows else 0.0)
         if not in_rows:
