@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from engine.core.execution import BROKEN, CHILDREN, OVER, READY, RUNNING, Execution, ForkProgress, Frame
-from engine.core.scope import ARN, StateScope, child_name, map_run
+from engine.core.scope import ARN, StateScope, arn_of, child_name, map_run
 from engine.errors import ExecutionFailure
 from engine.machine import State
 from engine.outcomes import Call, Fork, Resource
@@ -300,6 +300,7 @@ def children(run: Runner, frame: Frame, state: State, ended: Iterable[tuple[int,
     ExecutionFailure."""
     execution = run.execution
     machine, found = f"{execution.machine_id}/{label_of(state)}", []
+    express = isinstance(state, Map) and state.express
     for index, (status, output, *known) in ended:
         record: dict[str, JSON] = {
             "Input": dump(child_input(run, frame, state, index)),
@@ -309,7 +310,7 @@ def children(run: Runner, frame: Frame, state: State, ended: Iterable[tuple[int,
             name = child_name(execution, frame, index)
             started, stopped, redrives = known or (frame.entered_at, run.time, 0)
             record |= {
-                "ExecutionArn": f"{ARN}:execution:{machine}:{name}",
+                "ExecutionArn": arn_of(machine, name, express=express),
                 "Name": name,
                 "RedriveCount": redrives,
                 "StartDate": format_timestamp(started),

@@ -214,6 +214,7 @@ class _Maker:
             data,
             machine_id=self.flow,
             history_limit=parent.history_limit,
+            express=self._family.express,
             secret=new_secret(),
             parent=link,
             pins=parent.pins,

@@ -263,6 +263,20 @@ def test_an_express_child_is_redriven_from_its_beginning(url: str, kind: str, ag
     assert ran == ["A", "B", *again]
 
 
+@pytest.mark.parametrize(("kind", "called"), [("STANDARD", "execution"), ("EXPRESS", "express")])
+def test_a_child_knows_by_its_name_of_which_kind_it_is(kind: str, called: str) -> None:
+    states = {"P": {"Type": "Pass", "Parameters": {"id.$": "$$.Execution.Id"}, "OutputPath": "$.id", "End": True}}
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": kind}, "StartAt": "P", "States": states}
+    writer = {"WriterConfig": {"Transformation": "NONE"}}
+    state = {"Type": "Map", "ItemProcessor": processor, "ResultWriter": writer, "End": True}
+    with opened("memory:") as engine:
+        engine.start({"StartAt": "M", "States": {"M": state}}, [7], name="p")
+        Worker(engine).run_until_idle()
+        (child,) = engine.describe("p")["output"]
+    assert child["ExecutionArn"].split(":")[5] == called
+    assert child["Output"] == f'"{child["ExecutionArn"]}"'
+
+
 def test_what_a_stopped_parent_had_not_begun_begins_when_it_is_redriven(url: str) -> None:
     ask = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "step:t.waitForTaskToken", "End": True}}}
     tokens: list[str] = []
