@@ -195,7 +195,7 @@ SELECT c.id FROM map_runs m JOIN executions c ON c.map_run = m.id WHERE m.execut
 -- Not of the children of map runs: these are counted in their runs.
 SELECT status, count(*) FROM executions WHERE map_run IS NULL GROUP BY status;
 
--- name: count_children
+-- name: count_in_map_runs
 SELECT coalesce(sum(total - running - succeeded - failed - aborted), 0), coalesce(sum(running), 0),
     coalesce(sum(succeeded), 0), coalesce(sum(failed), 0), coalesce(sum(aborted), 0)
 FROM map_runs;

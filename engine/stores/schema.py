@@ -44,7 +44,7 @@ def counts(db: Any, version: int, older: str) -> tuple[dict[str, int], dict[str,
     if version < MAP_RUNS:
         return dict(db.execute(older).fetchall()), {}
     sql = statements("portable")
-    (found,) = db.execute(sql["count_children"]).fetchall()
+    (found,) = db.execute(sql["count_in_map_runs"]).fetchall()
     children = {name: int(count) for name, count in zip(CHILDREN, found, strict=True) if count}
     return dict(db.execute(sql["count"]).fetchall()), children
 

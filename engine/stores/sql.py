@@ -35,9 +35,13 @@ def statements(database: str) -> dict[str, str]:
 
 
 def read_statements(path: Path) -> dict[str, str]:
-    """The statements of a file, by their names."""
+    """The statements of a file, by their names. No two may have the same."""
     parts = NAMED.split(path.read_text(encoding="utf-8"))
-    found = zip(parts[1::2], parts[2::2], strict=True)
+    names = parts[1::2]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"{path}: two statements have the name {min(twice)}")
+    found = zip(names, parts[2::2], strict=True)
     return {name: COMMENT.sub("", text).strip().removesuffix(";") for name, text in found}
 
 

@@ -24,7 +24,7 @@ from engine.stores import (
     sqlite_schema,
 )
 from engine.stores.schema import newest
-from engine.stores.sql import Migration, migrations
+from engine.stores.sql import Migration, migrations, read_statements
 from engine.stores.status import migrate_store, store_status
 from tests.stores.test_conformance import create, opened
 
@@ -248,3 +248,10 @@ def test_every_statement_of_a_migration_is_one(tmp_path: Path) -> None:
     for name in ("sqlite", "postgres"):
         for migration in sql.migrations(name):
             assert all(statement and ";" not in statement for statement in migration.statements)
+
+
+def test_no_two_statements_of_a_file_have_one_name(tmp_path: Path) -> None:
+    file = tmp_path / "twice.sql"
+    file.write_text("-- name: a\nSELECT 1;\n-- name: b\nSELECT 2;\n-- name: a\nSELECT 3;\n")
+    with pytest.raises(ValueError, match="two statements have the name a"):
+        read_statements(file)
