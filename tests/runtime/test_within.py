@@ -10,7 +10,7 @@ import pytest
 
 from engine import Engine, StepError, StepRegistry, VirtualClock, step
 from engine.errors import EngineError, LeaseLost, StoreUnavailable
-from engine.runtime import making
+from engine.runtime import making, within
 from engine.runtime.clock import Clock
 from engine.runtime.within import LONGEST_ROW
 from engine.runtime.worker import Worker
@@ -210,4 +210,32 @@ def test_a_row_that_takes_long_is_cut(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(making, "HERE_SECONDS", 0.0)
     with Bench(f"sqlite:///{tmp_path}/runs.db") as bench:
         assert bench.commits(flow("a", "b", "c"), "slow") > 1
+        assert bench.rows() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("broken", range(1, 6))
+def test_a_step_whose_commit_fails_is_made_again_whatever_was_committed_before(
+    shared_url: str, broken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = 0
+
+    def stored(*arguments: Any) -> Any:
+        nonlocal written
+        written += 1
+        if written == broken:
+            raise StoreUnavailable("the disk is full")
+        return real(*arguments)
+
+    real = within.stored
+    monkeypatch.setattr(within, "stored", stored)
+    branch = {"Type": "Task", "Resource": "step:record", "End": True}
+    branches = [
+        {"StartAt": name, "States": {name: {**branch, "Parameters": {"state": name}}}} for name in ("a", "b", "c")
+    ]
+    given = flow("plain", "z")
+    given["States"]["z"] = {"Type": "Parallel", "Branches": branches, "End": True}
+    with Bench(shared_url) as bench:
+        bench.engine.start(given, {}, name="p")
+        bench.worker.run_until_idle()
+        assert bench.engine.describe("p")["status"] == "SUCCEEDED"
         assert bench.rows() == ["a", "b", "c"]
