@@ -21,6 +21,9 @@ from steps.taxi_api.operations import Taxi
 
 MEMBER_REQUEST = "MEMBER_REQUEST"
 
+UNKEPT = ("REQUESTED", "PENDING_CONFIRMATION")
+"""Statuses of bookings without a known ride."""
+
 
 @step(
     "cancel.load",
@@ -140,20 +143,23 @@ def ride(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 )
 def finish(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """There is no ride any more: CANCELLED. A free cancellation gives the ride of the allowance back."""
-    outcome = payload["outcome"]
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
         if booking.status != "CANCELLED":
-            asked = booking.doc.get("cancellation") or {}
-            cost = outcome.get("fee") or asked.get("fee")
-            if not outcome.get("cancelled"):
-                cost = {**cost, "amount_minor": 0} if cost else None
-            doc = {**booking.doc, "cancellation": {**asked, "fee": cost, "cancelled_at": repo.now}}
-            trigger = "ride_cancelled" if outcome.get("cancelled") else "ride_proven_absent"
-            booking = repo.transition(booking, trigger, doc=doc)
-            if not (cost and cost["amount_minor"]):
-                statements("queries.sql")["delete_slot"].run(repo.db, booking_id=booking.booking_id)
+            booking = _over(repo, booking, payload["outcome"])
     return render(booking)
+
+
+def _over(repo: Repository, booking: Booking, outcome: dict[str, Any]) -> Booking:
+    asked = booking.doc.get("cancellation") or {}
+    cost = outcome.get("fee") or asked.get("fee")
+    if not outcome.get("cancelled"):
+        cost = {**cost, "amount_minor": 0} if cost else None
+    doc = {**booking.doc, "cancellation": {**asked, "fee": cost, "cancelled_at": repo.now}}
+    booking = repo.transition(booking, "ride_cancelled" if outcome.get("cancelled") else "ride_proven_absent", doc=doc)
+    if not (cost and cost["amount_minor"]):
+        statements("queries.sql")["delete_slot"].run(repo.db, booking_id=booking.booking_id)
+    return booking
 
 
 @step(
@@ -175,11 +181,15 @@ def look(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any] | None:
     "cancel.refuse",
     input=about_a_booking(ride={"type": ["object", "null"]}, error={"type": ["object", "null"]}),
     output="booking.json",
-    errors=STORE_ERRORS,
+    errors={
+        **STORE_ERRORS,
+        "Booking.RideUnexplained": "it never had a ride that could be kept, and where one is now is not known",
+    },
     transactional=True,
 )
 def refuse(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
-    """The taxi company keeps the ride: the booking goes back to where its ride really is."""
+    """The taxi company keeps the ride: the booking goes back to where its ride really is. A ride that has ended
+    without a passenger meanwhile ends the booking as cancelled, at no cost."""
     now_at, detail = payload.get("ride"), (payload.get("error") or {}).get("Error")
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
@@ -191,6 +201,10 @@ def refuse(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 
 def _back(repo: Repository, booking: Booking, ride: dict[str, Any] | None, detail: str | None) -> Booking:
     status, trigger = OUR_WORDS.get((ride or {}).get("status", ""), (str(booking.doc.get("cancelled_from")), ""))
+    if trigger == "supplier_cancelled":
+        return _over(repo, booking, {"cancelled": 0})
+    if status in UNKEPT:
+        raise StepError("Booking.RideUnexplained", f"a booking that was {status} cannot go back to a ride")
     kept: dict[str, Any] = {"doc": {**booking.doc}}
     if ride is not None:
         kept = {**changes(booking, ride, trigger), "ride_provider": PROVIDER, "ride_ref": ride["ride_id"]}

@@ -127,3 +127,45 @@ def test_a_pending_booking_is_cancelled_by_reference(fault: str, world: Any) -> 
     here.clock.advance(3600)
     assert not any(ride["live"] for ride in here.sim.rides())
     assert here.violations() == []
+
+
+def with_a_look_that_finds(ride: Any) -> dict[str, Any]:
+    """The cancellation, whose look at a ride that the taxi company would not cancel comes to this."""
+    flow: dict[str, Any] = yaml.safe_load(FLOW.read_text())
+    flow["States"]["LookAtRide"] = {"Type": "Pass", "Assign": {"ride": ride}, "Next": "KeepRide"}
+    return flow
+
+
+def test_a_ride_that_ended_while_it_was_to_be_cancelled_is_a_cancellation_without_a_fee(world: Any) -> None:
+    here = world("F38")
+    here.book(in_three_hours())
+    ride = {"ride_id": booking(here)["ride_ref"], "status": "CANCELLED_BY_DRIVER"}
+    wish = {"member_id": MEMBER, "booking_id": BOOKING, "reason": None, "accept_fee": None, "request_id": "req_c"}
+    outcome = here.engine.run(with_a_look_that_finds(ride), wish, name="cancel-1")
+    assert (outcome.status, outcome.output["status"]) == ("SUCCEEDED", "CANCELLED"), outcome.cause
+    assert outcome.output["cancellation"]["fee"]["amount_minor"] == 0
+    assert here.events(user_facing=True)[-1] == "cancelled"
+    assert here.rows("SELECT 1 FROM booking_slots WHERE booking_id = ?", BOOKING) == []
+
+
+def test_a_ride_that_is_kept_and_that_nobody_knows_is_looked_for_until_it_is_found(
+    world: Any,
+) -> None:
+    here, cancelled = world("F38"), []
+    wish = {"member_id": MEMBER, "booking_id": BOOKING, "reason": None, "accept_fee": None, "request_id": "req_c"}
+    flow = with_a_look_that_finds(None)
+    states = flow["States"]
+    states["LoadBooking"]["Assign"]["blind"] = True  # the first look finds nothing, the second one the ride
+    states |= {"ReallyLook": yaml.safe_load(FLOW.read_text())["States"]["LookAtRide"]}
+    choice = {"Condition": "{% !blind %}", "Next": "ReallyLook"}
+    states["LookAtRide"] = {"Type": "Choice", "Choices": [choice], "Assign": {"blind": False}, "Default": "KeepRide"}
+
+    def watch(events: list[Any]) -> None:
+        entered = any(kind.endswith("StateEntered") and details["name"] == "RideKnown" for *_, kind, details in events)
+        if entered and not cancelled:
+            cancelled.append(here.engine.run(flow, wish, name="cancel-1"))
+
+    here.engine.run(ROOT / "flows/booking.yaml", in_three_hours(), name=BOOKING, observer=watch)
+    assert cancelled[0].error == "Booking.NotCancellable", cancelled[0].cause
+    assert (booking(here)["status"], booking(here)["attention"]) == ("IN_PROGRESS", 1), "people were told meanwhile"
+    assert here.violations() == []

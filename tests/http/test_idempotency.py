@@ -180,15 +180,22 @@ def test_what_is_kept_is_sealed(front: Make) -> None:
     assert "mem_demo" not in json.dumps(list(row))
 
 
-def with_a_flow_that_fails(folder: Path, states: tuple[str, ...]) -> Path:
-    """The document, beside a booking flow that has these states alone and then fails, as with a store that is away."""
+FAILS = {"Type": "Fail", "Error": "Db.Unavailable", "Cause": "the database cannot be used"}
+
+
+def with_a_flow_of(folder: Path, states: tuple[str, ...], last: dict[str, Any]) -> Path:
+    """The document, beside a booking flow that has these states alone, one after the other, and then `last`."""
     for part in ("schemas", "flows", "steps/bookings"):
         shutil.copytree(ROOT / part, folder / part)
     file = folder / "flows/booking.yaml"
     booking = yaml.safe_load(file.read_text())
-    fails = {"Type": "Fail", "Error": "Db.Unavailable", "Cause": "the database cannot be used"}
-    kept = {name: {**booking["States"][name], "Next": "HandOver"} for name in states}
-    booking |= {"StartAt": [*states, "HandOver"][0], "States": {**kept, "HandOver": fails}}
+    names = [*states, "HandOver"]
+    kept = {name: {**booking["States"][name], "Next": after} for name, after in zip(states, names[1:], strict=True)}
+    for state in kept.values():
+        state.pop("Catch", None)
+        if "failure" in state.get("Assign", {}):
+            state["Assign"] = {**state["Assign"], "failure": {"Error": "Taxi.CircuitOpen", "Cause": "not now"}}
+    booking |= {"StartAt": names[0], "States": {**kept, "HandOver": last}}
     file.write_text(json.dumps(booking))
     return folder / "schemas/openapi.yaml"
 
@@ -196,7 +203,7 @@ def with_a_flow_that_fails(folder: Path, states: tuple[str, ...]) -> Path:
 def test_a_flow_that_fails_after_it_made_a_booking_does_not_free_its_key(
     front: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conftest, "DOCUMENT", with_a_flow_that_fails(tmp_path / "files", ("AcceptRequest",)))
+    monkeypatch.setattr(conftest, "DOCUMENT", with_a_flow_of(tmp_path / "files", ("AcceptRequest",), FAILS))
     service = front()
     first = service.book(key=KEY, prefer="wait=20")
     again = service.book(key=KEY, prefer="wait=20")
@@ -209,9 +216,22 @@ def test_a_flow_that_fails_after_it_made_a_booking_does_not_free_its_key(
 def test_a_flow_that_fails_before_it_made_a_booking_frees_its_key(
     front: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conftest, "DOCUMENT", with_a_flow_that_fails(tmp_path / "files", ()))
+    monkeypatch.setattr(conftest, "DOCUMENT", with_a_flow_of(tmp_path / "files", (), FAILS))
     service = front()
     answers = [service.book(key=KEY, prefer="wait=20") for _ in range(2)]
     assert [(answer.status, answer.json()["code"]) for answer in answers] == [(503, "service_unavailable")] * 2
     assert not any("Idempotent-Replayed" in answer.headers for answer in answers)
     assert bookings(service) == 0
+
+
+def test_a_booking_that_has_failed_has_its_last_answer_while_its_flow_goes_on(
+    front: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lingers = {"Type": "Wait", "Seconds": 60, "End": True}
+    document = with_a_flow_of(tmp_path / "files", ("AcceptRequest", "FailBooking"), lingers)
+    monkeypatch.setattr(conftest, "DOCUMENT", document)
+    service = front()
+    first, again = (service.book(key=KEY, prefer="wait=1") for _ in range(2))
+    assert (first.status, first.json()["code"]) == (503, "supplier_unavailable")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert (again.status, again.json()) == (first.status, first.json()), "byte for byte, its request id among it"

@@ -106,12 +106,12 @@ class Keys:
 def fate(ending: Ending | None, status: int, *, unforeseen: bool) -> Fate:
     """What becomes of the key of a flow that ended so (None: it still runs) and was answered with `status`.
 
-    `unforeseen`: the answer is a defect's. A flow that ended well has left something behind, whatever it says of it:
-    the same key must not begin another.
+    `unforeseen`: the answer tells of something else than what the flow is about. A flow that ended well has left
+    something behind, whatever it says of it: the same key must not begin another.
     """
     if ending is not None and not ending.succeeded and status in FREED:
         return Fate.FREE
-    if status == 202 or (ending is None and (unforeseen or status >= 500)):
+    if status == 202 or (ending is None and unforeseen and status >= 500):
         return Fate.OPEN
     return Fate.KEPT
 

@@ -310,26 +310,27 @@ class HttpService:
             raise Refused("service_unavailable") from None
         if ending is not None and not ending.succeeded and flow.makes and self._is_made(ask, flow, present):
             ending, present["running"] = None, False  # the key leads to what is there: there is no second one
-        unforeseen = False
+        shown, unforeseen = ending, False
         try:
-            if ending is not None:
-                response = self.answering.of(flow, ending, variables, self.clock.now(), ask.request)
-            else:
-                response = self._unfinished(ask, flow, present)
+            if shown is None:
+                shown, variables = self._unfinished(ask, flow, present), ask.variables(**present)
+            response = self.answering.of(flow, shown, variables, self.clock.now(), ask.request)
         except Refused as refused:
-            response, unforeseen = self._refuse(refused, ask), refused.code == FALLBACK
+            response, unforeseen = (
+                self._refuse(refused, ask),
+                refused.code == FALLBACK or not (shown and shown.succeeded),
+            )
         if applied is not None:
             response.headers["Preference-Applied"] = applied
         return response, fate(ending, response.status, unforeseen=unforeseen)
 
-    def _unfinished(self, ask: Ask, flow: Flow, present: Mapping[str, JSON]) -> Response:
-        """The answer while the flow goes on: what it is about as it is now, or what was accepted."""
+    def _unfinished(self, ask: Ask, flow: Flow, present: Mapping[str, JSON]) -> Ending:
+        """What it is about as it is now, while the flow goes on, or what was accepted; a failure where neither can be
+        shown to this caller."""
         ending = self._present(ask, flow, present)
-        if not ending.succeeded:
-            if not flow.accepted:  # what the flow works on cannot be read by this caller, now or ever
-                raise self.answering.refusal(flow, ending)
-            ending = Ending("SUCCEEDED", self._evaluate(flow.accepted, ask.variables(**present)))
-        return self.answering.of(flow, ending, ask.variables(**present), self.clock.now(), ask.request)
+        if ending.succeeded or not flow.accepted:
+            return ending
+        return Ending("SUCCEEDED", self._evaluate(flow.accepted, ask.variables(**present)))
 
     def _is_made(self, ask: Ask, flow: Flow, present: Mapping[str, JSON]) -> bool:
         """Whether a flow that failed has made what the request is about. Raises Refused when that cannot be told now:
