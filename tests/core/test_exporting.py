@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from engine import load_flow
+from engine import load_flow, simulate
+from engine.core import forks
 from engine.core.decide import decide
 from engine.core.events import ExecutionStarted, ScheduleTask, TaskFailed, TaskSucceeded
 from engine.core.execution import Execution
+from engine.core.spreading import Family
+from engine.errors import ExecutionFailure
 from engine.values import JSON
 
 FLOW = """
@@ -39,9 +42,12 @@ ENDED: dict[int, list[JSON]] = {
 class Played:
     """A run whose calls are answered here: two results in a part."""
 
-    def __init__(self, bucket: str = "'b'", status: str = "SUCCEEDED", broken: str = "never") -> None:
+    def __init__(
+        self, bucket: str = "'b'", status: str = "SUCCEEDED", broken: str = "never", over: JSON = None
+    ) -> None:
+        self.over = over or {"status": status}
         self.machine = load_flow(FLOW.replace("BUCKET", bucket))
-        self.status, self.broken = status, broken
+        self.broken = broken
         self.written: dict[str, JSON] = {}
         execution = Execution("one", list(range(ITEMS)), spreads=True)
         decision = decide(self.machine, execution, ExecutionStarted(1.0))
@@ -63,7 +69,7 @@ class Played:
             self.written[key] = json.loads(call.arguments["Body"])
             return TaskSucceeded(call.token, {}, 2.0)
         if waiting["spread"] == "start":
-            return TaskSucceeded(call.token, {"status": self.status}, 2.0)
+            return TaskSucceeded(call.token, self.over, 2.0)
         at = waiting.get("part") or {"group": "PENDING", "first": 0}
         inside = [item for item, ended in ENDED.items() if ended[0] == at["group"] and item >= at["first"]]
         following = inside[2] if len(inside) > 2 else None
@@ -114,3 +120,42 @@ def test_all_parts_go_to_one_place_whatever_the_expression_says_later() -> None:
     assert (
         run.written["manifest.json"]["DestinationBucket"] == run.ended.execution.output["ResultWriterDetails"]["Bucket"]
     )
+
+
+def test_why_a_run_has_failed_matters_more_than_that_it_could_not_be_written() -> None:
+    run = Played(status="FAILED", broken="SUCCEEDED_1.json")
+    assert run.ended.execution.error == "States.ExceedToleratedFailureThreshold"
+    assert "manifest.json" not in run.written
+
+
+def test_a_group_that_nothing_is_in_has_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENDED, 1, ["SUCCEEDED", "b", 1.0, 2.0, 0])
+    run = Played()
+    assert list(run.written) == ["PENDING_0.json", "SUCCEEDED_0.json", "SUCCEEDED_1.json", "manifest.json"]
+    assert run.written["manifest.json"]["ResultFiles"]["FAILED"] == []
+
+
+def test_children_that_cannot_be_started_fail_the_state() -> None:
+    run = Played(over={"failure": {"error": "States.QueryEvaluationError", "cause": "no such item"}})
+    assert run.ended.execution.error == "States.QueryEvaluationError"
+    assert str(run.ended.execution.cause).endswith("no such item")
+    assert run.written == {}
+
+
+def test_a_family_knows_how_many_may_fail() -> None:
+    tolerant = FLOW.replace("BUCKET", "'b'").replace("    End: true", "    ToleratedFailureCount: 2\n    End: true")
+    machine = load_flow(tolerant)
+    execution = decide(machine, Execution("one", [1, 2, 3], spreads=True), ExecutionStarted(1.0)).apply()
+    assert Family(machine, execution, "0", 1.0).tolerances() == (2, None)
+
+
+def test_an_item_whose_expression_runs_out_of_time_when_all_is_over_fails_the_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def told(*_: Any) -> None:
+        raise ExecutionFailure("States.QueryEvaluationError", "it takes too long")
+
+    monkeypatch.setattr(forks, "told", told)
+    written = "ResultWriter: {WriterConfig: {OutputType: JSON, Transformation: NONE}}"
+    outcome = simulate(FLOW[: FLOW.index("ResultWriter")] + f"{written}\n    End: true\n", [1])
+    assert (outcome.status, outcome.error) == ("FAILED", "States.QueryEvaluationError")
