@@ -36,6 +36,8 @@ def answered(run: forks.Runner, frame: Frame, state: State, answer: JSON) -> Non
         exporting.export_part(run, frame, state, answer)
     elif answer["results"] is None:
         forks.succeed(run, frame, state, None, apart=True, fits=False)
+    elif frame.call.get("failed"):
+        forks.export(run, frame, state, answer["results"], failed=True)
     else:
         forks.joined(run, frame, state, answer["results"])
 

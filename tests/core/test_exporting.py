@@ -43,8 +43,14 @@ class Played:
     """A run whose calls are answered here: two results in a part."""
 
     def __init__(
-        self, bucket: str = "'b'", status: str = "SUCCEEDED", broken: str = "never", over: JSON = None
+        self,
+        bucket: str = "'b'",
+        status: str = "SUCCEEDED",
+        broken: str = "never",
+        over: JSON = None,
+        parts: bool = True,
     ) -> None:
+        self.parts = parts
         self.over = over or {"status": status}
         self.machine = load_flow(FLOW.replace("BUCKET", bucket))
         self.broken = broken
@@ -70,6 +76,8 @@ class Played:
             return TaskSucceeded(call.token, {}, 2.0)
         if waiting["spread"] == "start":
             return TaskSucceeded(call.token, self.over, 2.0)
+        if not self.parts:
+            return TaskSucceeded(call.token, {"results": [ended for _, ended in sorted(ENDED.items())]}, 2.0)
         at = waiting.get("part") or {"group": "PENDING", "first": 0}
         inside = [item for item, ended in ENDED.items() if ended[0] == at["group"] and item >= at["first"]]
         following = inside[2] if len(inside) > 2 else None
@@ -120,6 +128,16 @@ def test_all_parts_go_to_one_place_whatever_the_expression_says_later() -> None:
     assert (
         run.written["manifest.json"]["DestinationBucket"] == run.ended.execution.output["ResultWriterDetails"]["Bucket"]
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [("SUCCEEDED", None), ("FAILED", "States.ExceedToleratedFailureThreshold")]
+)
+def test_results_that_are_read_at_once_are_written_alike(status: str, error: str | None) -> None:
+    """As `engine.service` reads them, whose children are in memory."""
+    run = Played(status=status, parts=False)
+    assert run.ended.execution.error == error
+    assert sorted(run.written) == ["FAILED_0.json", "PENDING_0.json", "SUCCEEDED_0.json", "manifest.json"]
 
 
 def test_why_a_run_has_failed_matters_more_than_that_it_could_not_be_written() -> None:
