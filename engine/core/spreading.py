@@ -8,6 +8,7 @@ waits as a row. What happens in the Map is written as if the children were frame
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from engine.core import exporting, forks
 from engine.core.execution import CHILDREN, SUCCEEDED, TASK, Execution, Frame
@@ -17,6 +18,9 @@ from engine.errors import ExecutionFailure
 from engine.machine import State, StateMachine
 from engine.states.map_ import Map
 from engine.values import JSON
+
+LINK: Final = "map"
+"""As `Execution.parent["as"]`: a child of a map run."""
 
 
 def answered(run: forks.Runner, frame: Frame, state: State, answer: JSON) -> None:

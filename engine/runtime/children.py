@@ -18,7 +18,7 @@ from engine.core.exporting import FIRST
 from engine.core.forks import REDRIVE, RESULTS, writer_of
 from engine.core.redrive import misfit, refusal
 from engine.core.scope import map_run
-from engine.core.spreading import Family, map_run_of
+from engine.core.spreading import LINK, Family, map_run_of
 from engine.errors import ExecutionFailure
 from engine.runtime.machines import Machines, new_secret, spreads
 from engine.runtime.signals import signal_of
@@ -29,8 +29,6 @@ from engine.stores.map_runs import BATCH, Ended, MapRun, Seed
 from engine.tasks.flows import DEEPEST
 from engine.values import JSON, MAX_PAYLOAD_BYTES, dump
 
-LINK: Final = "map"
-"""As `Execution.parent["as"]`: a child of a map run."""
 BROKEN: Final = (FAILED, ABORTED, TIMED_OUT)
 TOO_DEEP: Final = f"more than {DEEPEST} executions stand inside one another"
 ITEM: Final = re.compile(r"\bMap\b\s*[.\[]")

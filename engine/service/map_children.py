@@ -6,21 +6,18 @@ All of it happens under the lock of the records, in the thread that brings an ev
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from engine.core.events import Event, ExecutionStopped, HistoryEvent, ScheduleTask, TaskSucceeded
 from engine.core.execution import ABORTED, FAILED, RUNNING, SUCCEEDED, TASK, Execution, Frame
 from engine.core.forks import PENDING, REDRIVE, RESULTS, label_of
 from engine.core.redrive import refusal
 from engine.core.scope import execution_arn, map_run
-from engine.core.spreading import Family
+from engine.core.spreading import LINK, Family
 from engine.errors import ExecutionFailure
 from engine.service.records import Machine, MapRun, Records, Revision, Run
 from engine.states.map_ import Map
 from engine.values import JSON, dump
-
-LINK: Final = "map"
-"""As `Execution.parent["as"]`: a child of a map run."""
 
 
 class Runner(Protocol):

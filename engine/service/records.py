@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.core.events import HistoryEvent
 from engine.core.execution import RUNNING, Execution
 from engine.core.spreading import Family
 from engine.machine import StateMachine
 from engine.service import arns
-from engine.service.errors import no_activity, no_execution, no_machine, no_map_run
+from engine.service.errors import ApiError, no_activity, no_execution, no_machine, no_map_run
 from engine.states.map_items import allowed_failures
 from engine.values import JSON
+
+Found = TypeVar("Found")
 
 
 def moment(seconds: float) -> datetime:
@@ -208,11 +211,7 @@ class Records:
 
     def machine(self, arn: str) -> Machine:
         """The state machine of an unqualified ARN. Raises InvalidArn, StateMachineDoesNotExist."""
-        arns.parse(arn, arns.STATE_MACHINE)
-        found = self.machines.get(arn)
-        if found is None:
-            raise no_machine(arn)
-        return found
+        return _known(arn, arns.STATE_MACHINE, self.machines, no_machine)
 
     def qualified(self, arn: str) -> tuple[Machine, Version | None, Alias | None]:
         """The state machine of any ARN, with the version or alias that it names. Raises as `machine`."""
@@ -230,19 +229,11 @@ class Records:
 
     def activity(self, arn: str) -> Activity:
         """The activity. Raises InvalidArn, ActivityDoesNotExist."""
-        arns.parse(arn, arns.ACTIVITY)
-        found = self.activities.get(arn)
-        if found is None:
-            raise no_activity(arn)
-        return found
+        return _known(arn, arns.ACTIVITY, self.activities, no_activity)
 
     def run(self, arn: str) -> Run:
         """The Standard execution. Raises InvalidArn (for Express ones too), ExecutionDoesNotExist."""
-        arns.parse(arn, arns.EXECUTION)
-        found = self.runs.get(arn)
-        if found is None:
-            raise no_execution(arn)
-        return found
+        return _known(arn, arns.EXECUTION, self.runs, no_execution)
 
     def described(self, arn: str) -> Run:
         """The execution, which may be an Express one if a map run has started it. Raises as `run`."""
@@ -250,8 +241,12 @@ class Records:
 
     def map_run(self, arn: str) -> MapRun:
         """The map run. Raises InvalidArn, ResourceNotFound."""
-        arns.parse(arn, arns.MAP_RUN)
-        found = self.map_runs.get(arn)
-        if found is None:
-            raise no_map_run(arn)
-        return found
+        return _known(arn, arns.MAP_RUN, self.map_runs, no_map_run)
+
+
+def _known(arn: str, kind: str, among: Mapping[str, Found], missing: Callable[[str], ApiError]) -> Found:
+    """What an ARN of that kind names. Raises InvalidArn, or what `missing` makes of one that names nothing."""
+    arns.parse(arn, kind)
+    if arn not in among:
+        raise missing(arn)
+    return among[arn]
