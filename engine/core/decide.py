@@ -68,12 +68,11 @@ def handle(run: Advance, event: Event) -> None:
 
 
 def _start(run: Advance, event: ExecutionStarted) -> None:
-    execution, machine = run.execution, run.machine
+    execution = run.execution
     if execution.events:
         return
     execution.started = execution.started or event.time  # a child of a map run starts when it is let in
-    if machine.timeout is not None:
-        execution.deadline = event.time + machine.timeout
+    run.set_deadline()
     execution.events = 1
     run.history.append((1, 0, event.time, "ExecutionStarted", {"input": execution.input}))
     run.begin()

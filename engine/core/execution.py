@@ -33,8 +33,8 @@ FORMAT: Final = 1
 """Version of the snapshot. A change of the fields below needs a new one and a step in `upgrade`."""
 
 LATER: Final[dict[str, JSON]] = {
-    "batched": False, "earlier": 0, "parent": None, "pins": {}, "redrives": 0, "redriven": None, "secret": "",
-    "spreads": False, "whole": False,
+    "batched": False, "earlier": 0, "instance": "", "parent": None, "pins": {}, "redrives": 0, "redriven": None,
+    "secret": "", "spreads": False, "whole": False,
 }  # fmt: skip
 """What fields that joined the format later are in a snapshot without them."""
 
@@ -279,11 +279,11 @@ class Execution:
 
     `events` is the id of the latest history event; `sequence` the latest token; `deadline` and the times are seconds
     since the epoch; `runs` counts the processes that have taken it up; `redrives` how often it was redriven, the latest
-    time at `redriven`; `express`: of an Express workflow. `secret` is what its task tokens are signed with, "" for
-    plain ones. `parent`, of one that a call of another execution has started: `{"name", "token", "as", "depth"}`, who
-    is to be told of the end, and how deep it stands. `pins` maps the names of the flows that it may start to their
-    content hashes. `spreads`: the children of a distributed Map are executions of their own in the store, and not
-    frames of this one. `frames` maps paths to frames.
+    time at `redriven`; `express`: of an Express workflow, of which `instance` tells runs of one name apart. `secret` is
+    what its task tokens are signed with, "" for plain ones. `parent`, of one that a call of another execution has
+    started: `{"name", "token", "as", "depth"}`, who is to be told of the end, and how deep it stands. `pins` maps the
+    names of the flows that it may start to their content hashes. `spreads`: the children of a distributed Map are
+    executions of their own in the store, and not frames of this one. `frames` maps paths to frames.
     """
 
     __slots__ = (
@@ -295,6 +295,7 @@ class Execution:
         "frames",
         "history_limit",
         "input",
+        "instance",
         "machine_id",
         "name",
         "output",
@@ -342,6 +343,7 @@ class Execution:
         self.redrives = 0
         self.redriven: float | None = None
         self.express = express
+        self.instance = ""
         self.secret = secret
         self.parent = parent
         self.pins = pins or {}
@@ -368,6 +370,7 @@ class Execution:
         new.redrives = self.redrives
         new.redriven = self.redriven
         new.express = self.express
+        new.instance = self.instance
         new.secret = self.secret
         new.parent = self.parent
         new.pins = self.pins

@@ -49,6 +49,9 @@ class Runner(forks.Runner, Protocol):
     def drop_children(self, frame: Frame) -> None:
         """Forget the children."""
 
+    def set_deadline(self) -> None:
+        """Have the execution time out."""
+
 
 def refusal(execution: Execution) -> str | None:
     """Why the execution cannot be redriven, in AWS's words; None when it can."""
@@ -99,7 +102,7 @@ def redrive(run: Runner, event: ExecutionRedriven) -> None:
     execution.redrives += 1
     execution.redriven = event.time
     execution.runs = 0  # no call that is scheduled from here on can have been made by a process that ended
-    execution.deadline = None if run.machine.timeout is None else event.time + run.machine.timeout
+    run.set_deadline()
     root = run.open(ROOT)
     if event.anew:
         run.drop_children(root)

@@ -172,11 +172,11 @@ def uuid_of(seed: str) -> str:
 
 def execution_arn(execution: Execution) -> str:
     """The execution's name as AWS would write it; that of an Express workflow has a part of its own for each run."""
-    return arn_of(execution.machine_id, execution.name, express=execution.express)
+    return arn_of(execution.machine_id, execution.name, express=execution.express, instance=execution.instance)
 
 
-def arn_of(machine: str, name: str, *, express: bool) -> str:
+def arn_of(machine: str, name: str, *, express: bool, instance: str = "") -> str:
     """As `execution_arn`, of an execution that is not at hand."""
     if express:
-        return f"{ARN}:express:{machine}:{name}:{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+        return f"{ARN}:express:{machine}:{name}:{instance or uuid_of(name)}"
     return f"{ARN}:execution:{machine}:{name}"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine.core.events import Cancel, Command, Decision, HistoryEvent
 from engine.core.execution import BROKEN, READY, RETRY, TASK, TIMER, Execution, Frame
 from engine.core.scope import StateScope
 from engine.machine import StateMachine
 from engine.values import JSON, exceeds
+
+EXPRESS_SECONDS: Final = 300
+"""Longest time an Express execution may take (AWS's quota)."""
 
 
 class HistoryFull(Exception):
@@ -74,6 +79,12 @@ class Working:
             return False
         self.measured = value
         return True
+
+    def set_deadline(self) -> None:
+        """Have the execution time out, counted from now: by its flow's own limit, and by that of Express ones."""
+        limits = [self.machine.timeout, EXPRESS_SECONDS if self.execution.express else None]
+        known = [limit for limit in limits if limit is not None]
+        self.execution.deadline = self.time + min(known) if known else None
 
     def before(self, number: int) -> int:
         """The id of the event before one of this decision."""

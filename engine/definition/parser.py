@@ -67,8 +67,11 @@ class _Parser:
             self.reading.problem("wrong-type", f"A state machine is an object, not {describe(value)}", pointer)
             return None
         scope, fields = self._open(value, pointer, parent)
-        rules.check_processor(fields.object("ProcessorConfig"), self.reading)
-        return self._states(scope, fields, source=value)
+        around, express = self.reading.express, rules.check_processor(fields.object("ProcessorConfig"), self.reading)
+        self.reading.express = around or express
+        machine = self._states(scope, fields, source=value)
+        self.reading.express = around
+        return machine
 
     def _open(self, value: dict[str, JSON], pointer: Pointer, parent: Scope | None) -> tuple[Scope, ObjectFields]:
         states = value.get("States")

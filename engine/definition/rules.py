@@ -34,15 +34,17 @@ def check_state(state: State, fields: ObjectFields, reading: Reading) -> None:
         _check_resource(resource, fields, reading)
 
 
-def check_processor(fields: Fields | None, reading: Reading) -> None:
-    """ProcessorConfig of an ItemProcessor: Mode, and ExecutionType where the Mode is DISTRIBUTED."""
+def check_processor(fields: Fields | None, reading: Reading) -> bool:
+    """ProcessorConfig of an ItemProcessor: Mode, and ExecutionType where the Mode is DISTRIBUTED. Answers whether its
+    children are Express executions."""
     if fields is None:
-        return
+        return False
     mode = fields.one_of("Mode", ("INLINE", "DISTRIBUTED"))
-    fields.one_of("ExecutionType", ("STANDARD", "EXPRESS"))
+    kind = fields.one_of("ExecutionType", ("STANDARD", "EXPRESS"))
     fields.done()
     if mode == "DISTRIBUTED" and reading.express:
         fields.problem("not-express", "An Express workflow cannot run a distributed Map", "Mode")
+    return mode == "DISTRIBUTED" and kind == "EXPRESS"
 
 
 def _entries(name: str, fields: ObjectFields) -> list[tuple[int, list[JSON]]]:

@@ -195,6 +195,7 @@ class _Maker:
         if not self._family.express and misfit(self._machine, execution) is not None:
             return None
         decision = decide(self._machine, execution, ExecutionRedriven(now, anew=self._family.express))
+        decision.execution.deadline = None  # it may have to wait until there is room
         return Redrive(child.key, child.version, decision, self.definition)
 
     def _header(self, name: str, data: JSON, item: int) -> str:

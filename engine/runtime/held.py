@@ -132,12 +132,15 @@ class Held:
         """KEEP, or when the execution is to be taken up again if nothing is to be done for long."""
         if self.calls or decision.execution.status != RUNNING:
             return KEEP
-        due = self.timers[0][0] if self.timers else None
+        moments = [self.timers[0][0]] if self.timers else []
+        if decision.execution.deadline is not None:
+            moments.append(decision.execution.deadline)
         for command in decision.commands:
             if isinstance(command, ScheduleTask):
                 return KEEP
             if isinstance(command, StartTimer):
-                due = command.due if due is None else min(due, command.due)
+                moments.append(command.due)
+        due = min(moments, default=None)
         if self.pausing:
             return 0.0  # to be taken up as soon as it is no longer paused
         return KEEP if due is not None and due < now + PARK_SECONDS else due
@@ -170,7 +173,9 @@ class Held:
     def written(self, decision: Decision) -> None:
         """The decision is durable."""
         self.version += 1
-        self.execution = decision.apply()
+        before, self.execution = self.execution.deadline, decision.apply()
+        if self.execution.deadline is not None and self.execution.deadline != before:
+            self.set_timer(self.execution.deadline, "")  # a child of a map run has begun
         self.advance, self.fed = None, []
         if self.signals:
             self.signals = []

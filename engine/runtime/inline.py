@@ -118,7 +118,9 @@ class InlineRun:
     def carry_out(self, decision: Decision) -> None:
         """The decision is durable: take it over and do what it asks for."""
         self.rested = False
-        self.execution = decision.apply()
+        before, self.execution = self.execution.deadline, decision.apply()
+        if self.execution.deadline is not None and self.execution.deadline != before:
+            heapq.heappush(self.timers, (self.execution.deadline, ""))  # a child of a map run has begun
         self.history += decision.history
         if self.execution.status != RUNNING:
             tell_end(self.execution)

@@ -35,8 +35,6 @@ from engine.service.records import Records, Run, Task
 from engine.tasks.flows import starts
 
 WORKERS: Final = 16
-EXPRESS_SECONDS: Final = 300.0
-"""Longest time an Express execution may take (AWS's quota)."""
 
 logger = logging.getLogger("engine")
 
@@ -83,22 +81,18 @@ class Driver:
     def start(self, run: Run) -> None:
         """Begin an execution; what needs nothing from outside has happened when this returns."""
         self.feed(run, ExecutionStarted(self.now()))
-        self._limit(run, run.execution.started)
+        self._limit(run)
 
     def redrive(self, run: Run, *, anew: bool = False) -> None:
         """Let an execution that has ended go on where it failed, or `anew` from its beginning."""
         run.over.clear()
         self.feed(run, ExecutionRedriven(self.now(), anew=anew))
-        self._limit(run, self.now())
+        self._limit(run)
 
-    def _limit(self, run: Run, since: float) -> None:
-        """Have an execution time out."""
-        execution = run.execution
-        if run.machine.kind == "EXPRESS" and execution.status == RUNNING:
-            latest = since + EXPRESS_SECONDS
-            execution.deadline = min(latest, execution.deadline or latest)
-        if execution.deadline is not None:
-            self._set(execution.deadline, run, "")
+    def _limit(self, run: Run) -> None:
+        """Have an execution time out that has a limit."""
+        if run.execution.deadline is not None:
+            self._set(run.execution.deadline, run, "")
 
     def feed(self, run: Run, event: Event, worker: str | None = None) -> None:
         """Let an event happen. `worker` is who did the work of an activity."""

@@ -11,6 +11,7 @@ from engine.core.events import ExecutionStopped
 from engine.core.execution import RUNNING, SUCCEEDED, Execution
 from engine.core.history import details_key, render
 from engine.core.redrive import refusal
+from engine.core.scope import execution_arn
 from engine.service import arns
 from engine.service.driver import Driver
 from engine.service.errors import ApiError, invalid, named, unsupported_type
@@ -185,14 +186,10 @@ def _create(records: Records, params: Params, data: JSON) -> Run:
     if alias is not None:
         version = _choose(machine, alias)
     name = params.get("name") or str(uuid.uuid4())
-    if machine.kind == "EXPRESS":
-        arn = arns.make(arns.EXPRESS, machine.name, name, str(uuid.uuid4()))
-    else:
-        arn = arns.make(arns.EXECUTION, machine.name, name)
-    execution = Execution(name, data, machine_id=machine.name, spreads=True)
-    run = Run(
-        arn, machine, _revision(machine, version), execution, params.get("input", "{}"), params.get("traceHeader")
-    )
+    execution = Execution(name, data, machine_id=machine.name, express=machine.kind == "EXPRESS", spreads=True)
+    execution.instance = str(uuid.uuid4()) if execution.express else ""
+    revision, text = _revision(machine, version), params.get("input", "{}")
+    run = Run(execution_arn(execution), machine, revision, execution, text, params.get("traceHeader"))
     run.version = version.arn if version is not None else None
     run.alias = alias.arn if alias is not None else None
     return run

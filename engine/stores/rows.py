@@ -19,6 +19,7 @@ import orjson
 
 from engine.core.events import Decision, HistoryEvent, StartTimer
 from engine.core.execution import LATER, ROOT, RUNNING, SUCCEEDED, Execution, Frame
+from engine.core.working import EXPRESS_SECONDS
 from engine.stores import Change, Redrive, Start, Stored
 from engine.values import JSON
 
@@ -308,7 +309,10 @@ def stored(row: Sequence[Any], bodies: Iterable[str]) -> Stored:
         "output": decoded(output),
     }
     frames = _frames(([frame] if frame is not None else []) + list(bodies))
-    return Stored(key, Execution.from_json(whole, frames), version, definition)
+    execution = Execution.from_json(whole, frames)
+    if execution.express and execution.deadline is None and events and not execution.redrives:
+        execution.deadline = started + EXPRESS_SECONDS  # its header was written before it began
+    return Stored(key, execution, version, definition)
 
 
 def _frames(texts: Sequence[str]) -> list[dict[str, JSON]]:

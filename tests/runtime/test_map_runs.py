@@ -263,6 +263,21 @@ def test_an_express_child_is_redriven_from_its_beginning(url: str, kind: str, ag
     assert ran == ["A", "B", *again]
 
 
+@pytest.mark.parametrize("way", [by_worker, inline])
+def test_express_children_have_five_minutes(url: str, way: Callable[..., None]) -> None:
+    states = {"W": {"Type": "Wait", "SecondsPath": "$", "End": True}}
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}
+    flow = each({"ProcessorConfig": config, "StartAt": "W", "States": states}, ToleratedFailureCount=1)
+    with opened(url) as engine:
+        engine.start(flow, [299, 301], name="p")
+        way(engine, "p")
+        found = engine.describe("p")
+        assert (found["status"], found["output"]) == ("SUCCEEDED", [299, {}])
+        assert children(engine) == ["SUCCEEDED", "TIMED_OUT"]
+        (late,) = [child.name for child in engine.list(map_of="p", status="TIMED_OUT")]
+        assert [event["type"] for event in engine.history(late)][-1] == "ExecutionTimedOut"
+
+
 @pytest.mark.parametrize(("kind", "called"), [("STANDARD", "execution"), ("EXPRESS", "express")])
 def test_a_child_knows_by_its_name_of_which_kind_it_is(kind: str, called: str) -> None:
     states = {"P": {"Type": "Pass", "Parameters": {"id.$": "$$.Execution.Id"}, "OutputPath": "$.id", "End": True}}
