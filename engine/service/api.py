@@ -14,6 +14,7 @@ from engine.service.calling import Resources
 from engine.service.driver import Driver
 from engine.service.errors import ApiError
 from engine.service.nested import Nested
+from engine.service.paging import dated, undated
 from engine.service.parameters import check
 from engine.service.records import Records
 from engine.service.shapes import OPERATIONS
@@ -135,7 +136,8 @@ class StepFunctionsApi:
             return validation.validate_definition(given)
         with self._records.lock:
             if operation in READING:
-                return READING[operation](self._records, given)
+                now = self._clock.now()
+                return dated(READING[operation](self._records, undated(given, now)), now)
             if operation in DATED:
                 return DATED[operation](self._records, given, self._clock.now())
             if operation == "UpdateMapRun":

@@ -1,4 +1,4 @@
-"""Pages of a list. A token says where the next page begins, and of which list: it fits no other."""
+"""Pages of a list. A token says where the next page begins, and of which list: it fits no other, and not for ever."""
 
 from __future__ import annotations
 
@@ -14,6 +14,23 @@ from engine.values import canonical
 Item = TypeVar("Item")
 
 DEFAULT: Final = 100
+LIFETIME: Final = 24 * 3600
+"""Seconds after which a token is no good any more (AWS)."""
+
+
+def dated(answer: dict[str, Any], now: float) -> dict[str, Any]:
+    """The answer to an operation; a token in it says when it was given."""
+    return {**answer, "nextToken": f"{answer['nextToken']}.{int(now)}"} if "nextToken" in answer else answer
+
+
+def undated(params: dict[str, Any], now: float) -> dict[str, Any]:
+    """The parameters of an operation, with the token as `page` knows it. Raises InvalidToken when it is too old."""
+    if "nextToken" not in params:
+        return params
+    token, _, given = params["nextToken"].rpartition(".")
+    if not given.isdecimal() or now - int(given) > LIFETIME:
+        raise _bad_token()
+    return {**params, "nextToken": token}
 
 
 def page(
