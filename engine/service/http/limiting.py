@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from typing import Any
 
@@ -23,6 +24,8 @@ class RateLimits:
         self._general = general
         self._parsed: dict[str, Any] = {}
         self._limiter: Any = None
+        # The library's memory starts a thread that forgets, and two requests at once would start the same one.
+        self._lock = threading.Lock()
 
     def check(self, caller: Caller, request: Request, operation: Operation) -> None:
         """Count the request. Raises Refused (rate_limited)."""
@@ -30,11 +33,13 @@ class RateLimits:
             return
         who = caller.id or f"peer {request.peer}"
         what = "everything" if operation.rate == self._general else operation.id
-        limit = self._limit(operation.rate)
-        if not self._limiter.hit(limit, who, what):
+        with self._lock:
+            limit = self._limit(operation.rate)
+            if self._limiter.hit(limit, who, what):
+                return
             resets = self._limiter.get_window_stats(limit, who, what).reset_time
-            wait = max(1, math.ceil(resets - time.time()))
-            raise Refused("rate_limited", headers={"Retry-After": str(wait)}, retry_after_s=wait)
+        wait = max(1, math.ceil(resets - time.time()))
+        raise Refused("rate_limited", headers={"Retry-After": str(wait)}, retry_after_s=wait)
 
     def _limit(self, text: str) -> Any:
         if text not in self._parsed:
