@@ -25,6 +25,8 @@ QUERIES = dict(
 SECRETS = ("Rivera", "RIVERA", "+447700900123", "ana.rivera", "Example Boulevard", "Example Tower", "55.3644")
 """What the example's request has of personal data."""
 CREATES, GENERATIONS, CALLS_IN_AN_HOUR = 3, 2, 25
+CANCELLED = "SELECT DISTINCT booking_id, generation FROM ride_attempts WHERE op = 'CANCEL' AND resolution = 'CANCELLED'"
+"""After a ride that the taxi company has cancelled, another one may be asked for."""
 
 Rows = Callable[[str], list[dict[str, Any]]]
 
@@ -98,7 +100,8 @@ def asked_too_often(rows: Rows) -> Iterator[str]:
             yield f"{row['client_reference']}: {row['creates']} creates"
     references = {row["client_reference"] for row in rows("SELECT client_reference FROM ride_attempts")}
     generations = Counter(reference.rpartition("-r")[0] for reference in references)
-    yield from (booking for booking, count in generations.items() if count > GENERATIONS)
+    ended = Counter(row["booking_id"] for row in rows(CANCELLED))
+    yield from (booking for booking, count in generations.items() if count > GENERATIONS + ended[booking])
     query = "SELECT booking_id, started_at FROM ride_attempts WHERE op IN ('CREATE', 'LOOKUP') ORDER BY started_at"
     begun: dict[str, list[str]] = {}
     for row in rows(query):
