@@ -23,7 +23,7 @@ from typing import Final, Protocol
 
 from engine.core import forks, spreading
 from engine.core.events import ExecutionRedriven
-from engine.core.execution import CHILDREN, OVER, READY, ROOT, RUNNING, SUCCEEDED, TASK, Execution, Frame
+from engine.core.execution import CHILDREN, OVER, READY, ROOT, RUNNING, SUCCEEDED, TASK, Execution, ForkProgress, Frame
 from engine.core.scope import map_run
 from engine.machine import State, StateMachine
 from engine.states.map_ import Map
@@ -85,10 +85,16 @@ def misfit(machine: StateMachine, execution: Execution) -> str | None:
         fork = frame.fork
         if fork is None:
             continue
-        kind = "Parallel" if fork.items is None else "Map"
-        if kind != state.TYPE or (fork.items is None and len(state.machines()) != fork.count):
+        if not _continues(state, fork):
             return f"its state {frame.state!r} has not the branches that have begun"
     return None
+
+
+def _continues(state: State, fork: ForkProgress) -> bool:
+    """Whether a state is of the kind that has begun those branches or iterations."""
+    if fork.items is None:
+        return state.TYPE == "Parallel" and len(state.machines()) == fork.count
+    return isinstance(state, Map) and state.distributed == fork.apart
 
 
 def redrive(run: Runner, event: ExecutionRedriven) -> None:

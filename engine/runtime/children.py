@@ -21,6 +21,7 @@ from engine.core.scope import map_run
 from engine.core.spreading import LINK, Family, map_run_of
 from engine.errors import ExecutionFailure
 from engine.runtime.machines import Machines, new_secret, spreads
+from engine.runtime.redriving import renewed
 from engine.runtime.signals import signal_of
 from engine.states.map_ import Map
 from engine.step import Connection, Step, TaskReceipt
@@ -186,8 +187,11 @@ class _Maker:
         return [Seed(name, data, self._header(name, data, item)) for item, (name, data) in enumerate(made, start=first)]
 
     def redriven(self, child: Stored, now: float) -> Redrive | None:
-        """How a child that has ended badly goes on; None when it cannot."""
-        execution = child.execution
+        """How a child that has ended badly goes on, with its parent's definition of now; None when it cannot."""
+        execution = renewed(child.execution, self._machine, self._parent.pins)
+        link = execution.parent or {}
+        if self._shows and "shown" not in link:
+            execution.parent = {**link, "shown": self._family.shown(link["item"])}
         if not execution.events:  # it had not begun
             return Redrive(child.key, child.version, Decision(execution, {}, [], []), self.definition)
         if refusal(execution) is not None:

@@ -11,7 +11,7 @@ from engine.machine import StateMachine
 from engine.query import UNSET
 from engine.runtime.context import EngineHost
 from engine.runtime.machines import Definition, Machines, flow_name
-from engine.runtime.redriving import redriven
+from engine.runtime.redriving import redriven, renewed
 from engine.runtime.simulate import Outcome
 from engine.stores import Redrive, Store, pausing, pruning, versions
 from engine.stores.versions import Alias, Version
@@ -47,21 +47,23 @@ class Operations:
         """Let an execution that did not succeed go on where it failed, and return at once; `resume` or a worker
         runs it. What had succeeded is not run again; retries and time-outs begin anew.
 
-        `flow`: a newer definition, which must have the unfinished states in the same place. `input` replaces the input
+        `flow`: a newer definition, which must have the unfinished states in the same place; what it starts is what lies
+        beside it now. `input` replaces the input
         of the state that failed, `patch` changes it (a JSON Merge Patch); with more than one unfinished state, `at`
         names the state, or its path. Such a state gets a new idempotency key; others keep theirs.
 
         Raises ExecutionNotFound, NotRedrivable, InvalidInput, Conflict, and as `start` for `flow`.
         """
         stored = self._store.load(name)
-        machine = self.machines.of(stored.definition) if flow is None else self.machines.ready(flow)
-        now = self.host.clock.now()
-        decision = redriven(machine, stored.execution, now, input=input, patch=patch, at=at)
-        digest = stored.definition
+        execution, digest = stored.execution, stored.definition
+        machine = self.machines.of(digest) if flow is None else self.machines.ready(flow)
+        if flow is not None:
+            execution = renewed(execution, machine, self.machines.pins(machine))
+            digest = self.machines.digest(machine)
+        decision = redriven(machine, execution, self.host.clock.now(), input=input, patch=patch, at=at)
         with self._store.transaction():
             if flow is not None:
-                digest = self.machines.digest(machine)
-                self._store.put_definition(digest, machine.source, machine.file)
+                self.machines.keep(machine)
             self._store.reopen(Redrive(stored.key, stored.version, decision, digest))
         execution = decision.apply()
         found = self._store.history(name)

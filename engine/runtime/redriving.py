@@ -8,9 +8,11 @@ from engine.core.decide import decide
 from engine.core.events import Decision, ExecutionRedriven
 from engine.core.execution import Execution
 from engine.core.redrive import misfit, refusal, unfinished
+from engine.core.spreading import LINK
 from engine.errors import InvalidInput, NotRedrivable
 from engine.machine import StateMachine
 from engine.query import UNSET
+from engine.runtime.machines import spreads
 from engine.values import JSON, MAX_PAYLOAD_BYTES, check_json, exceeds
 
 
@@ -19,6 +21,9 @@ def redriven(
 ) -> Decision:
     """The decision by which the execution goes on. Raises NotRedrivable, InvalidInput. See `Engine.redrive`."""
     name = execution.name
+    link = execution.parent
+    if link is not None and link["as"] == LINK:
+        raise NotRedrivable(f"{name}: the map run counts its children; redrive {link['name']}, which has started them")
     reason = refusal(execution)
     if reason is not None:
         raise NotRedrivable(f"{name}: {reason}")
@@ -32,6 +37,15 @@ def redriven(
     elif at is not None:
         raise InvalidInput(f"{name}: a state is named, but no new input is given for it")
     return decide(machine, execution, ExecutionRedriven(now, inputs))
+
+
+def renewed(execution: Execution, machine: StateMachine, pins: dict[str, str]) -> Execution:
+    """The execution as one of a newer definition, which starts what lies beside that. A map run that has begun stays
+    where its children are; one that is still to come is spread as if the execution had begun with this definition."""
+    newer = execution.copy()
+    newer.pins = pins
+    newer.spreads = execution.spreads or spreads(machine)
+    return newer
 
 
 def _replaced(execution: Execution, input: JSON, patch: JSON, at: str | None) -> tuple[str, JSON]:

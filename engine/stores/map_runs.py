@@ -257,7 +257,8 @@ def redrive(
     succeeded, failed = 0, list(refused)
     for child in redriven:
         if not child.decision.history:
-            db.execute(sql["reopen_pending_child"], (child.key,))
+            header = rows.header(child.decision.execution)
+            db.execute(sql["reopen_pending_child"], (child.definition, header, child.key))
             continue
         db.execute(sql["reopen"], rows.reopen_row(child))
         status = child.decision.execution.status

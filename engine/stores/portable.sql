@@ -179,7 +179,9 @@ FROM executions WHERE map_run = ? AND item >= ? AND item < ? ORDER BY item;
 SELECT body FROM frames WHERE execution = ?;
 
 -- name: reopen_pending_child
-UPDATE executions SET status = 'RUNNING', stopped_at = NULL, error = NULL, cause = NULL, version = version + 1 WHERE id = ?;
+UPDATE executions SET status = 'RUNNING', stopped_at = NULL, error = NULL, cause = NULL, definition = ?, header = ?,
+    version = version + 1
+WHERE id = ?;
 
 -- name: hold_back_child
 UPDATE executions SET wakes_at = NULL WHERE id = ?;

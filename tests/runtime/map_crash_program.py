@@ -1,7 +1,7 @@
 """A program that kills itself at a chosen commit of a map run: `URL FOLDER MOMENT NUMBER WAY`.
 
 As tests/runtime/crash_program.py, whose fuse it uses. WAY is `worker`, or `redrive`: a worker that redrives a run which
-has failed; then only the commits of the redrive count.
+has failed with a newer definition; then only the commits of the redrive count.
 """
 
 from __future__ import annotations
@@ -45,22 +45,29 @@ States:
           End: true
     End: true
 """
+OLDER = FLOW.replace("step:look", "step:broken")
+"""The definition that a redrive replaces."""
 ITEMS = 3
 BAD = 2
-"""This item fails until the file `mended` is in the folder."""
+"""This item fails with the older definition."""
 
 
 def steps(folder: Path, fuse: Fuse) -> StepRegistry:
-    """Those of the other program, and one that fails."""
+    """Those of the other program, one that fails, and what stands in its place in the newer definition."""
 
-    @step("look", errors={"Broken": "until somebody has mended it"})
-    def look(payload: Any, ctx: Any) -> Any:
-        if payload["order"] == BAD and not (folder / "mended").exists():
+    @step("broken", errors={"Broken": "for one of the items"})
+    def broken(payload: Any, ctx: Any) -> Any:
+        if payload["order"] == BAD:
             raise StepError("Broken")
         return payload
 
+    @step("look")
+    def look(payload: Any, ctx: Any) -> Any:
+        return payload
+
     registry = effects(folder / "effects", fuse)
-    registry.add(getattr(look, "__step__"))  # noqa: B009
+    for made in (broken, look):
+        registry.add(getattr(made, "__step__"))  # noqa: B009
     return registry
 
 
@@ -74,19 +81,16 @@ def settle_down() -> None:
 
 def main(url: str, place: str, moment: str, number: str, way: str) -> None:
     settle_down()
-    folder, fuse = Path(place), Fuse(moment, int(number))
-    if way != "redrive":
-        (folder / "mended").touch()
-    with Engine(url, steps=steps(folder, fuse)) as engine:
+    fuse = Fuse(moment, int(number))
+    with Engine(url, steps=steps(Path(place), fuse)) as engine:
         store: Any = engine._store
         if way == "redrive":
-            engine.start(FLOW, {}, name="p")
+            engine.start(OLDER, {}, name="p")
             Worker(engine).run_until_idle()
             assert engine.describe("p")["status"] == "FAILED"
-            (folder / "mended").touch()
         store.use(Watched(store.connection, fuse))
         if way == "redrive":
-            engine.redrive("p")
+            engine.redrive("p", flow=FLOW)
         else:
             engine.start(FLOW, {}, name="p")
         Worker(engine).run_until_idle()

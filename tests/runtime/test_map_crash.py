@@ -52,7 +52,7 @@ def test_a_map_run_killed_at_any_commit_is_finished_with_nothing_done_twice(
             assert (moment, number) == ("before-commit", 1)
             engine.start(FLOW, {}, name="p")  # whoever asked got no answer, and asks again
         elif way == "redrive" and engine.describe("p")["status"] == "FAILED":
-            engine.redrive("p")
+            engine.redrive("p", flow=FLOW)
         Worker(engine).run_until_idle()
         outcome, children = engine.describe("p"), engine.list(map_of="p")
         with engine.host.transaction() as db:
