@@ -38,15 +38,24 @@ NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 class StepError(Exception):
     """A step failed: an error name that Retry and Catch match, and a cause for people.
 
-    `.retry_after` (seconds) asks the engine to wait at least that long before a Retry of this error. `.submitted` is
-    the answer to the first request of a call that waits (`.sync`, `.waitForTaskToken`).
+    `.retry_after` (seconds) asks the engine to wait at least that long before a Retry of this error. `.keep`: what a
+    transactional step has written stays, like a record of why it failed; else nothing of a failed step does.
+    `.submitted` is the answer to the first request of a call that waits (`.sync`, `.waitForTaskToken`).
     """
 
-    def __init__(self, error: str | None, cause: str | None = None, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        error: str | None,
+        cause: str | None = None,
+        *,
+        retry_after: float | None = None,
+        keep: bool = False,
+    ) -> None:
         super().__init__(error, cause)
         self.error = error
         self.cause = cause
         self.retry_after = retry_after
+        self.keep = keep
         self.submitted: JSON = None
 
 
@@ -127,7 +136,8 @@ class StepContext(Protocol):
         and so waits for nobody who does.
 
         In a step declared `transactional=True` it is the very transaction that records the step's result: what the
-        step writes and its result become durable together, exactly once.
+        step writes and its result become durable together, exactly once. What a step that fails has written is undone,
+        unless its StepError says `keep`.
         """
 
 

@@ -43,7 +43,7 @@ class Asked(NamedTuple):
         **STORE_ERRORS,
         **UNAVAILABLE,
     },
-    idempotency="natural",
+    transactional=True,
 )
 def load(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """Member, membership, tier, usage, lounge, visit, airport, flight, vehicle, area, the member's other open bookings.

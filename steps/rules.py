@@ -36,7 +36,7 @@ UNREADABLE = {"Rules.Unavailable": "the rule file cannot be read, is not valid, 
         "Rules.Rejected": "at least one rule failed; the cause names them",
         **UNREADABLE,
     },
-    idempotency="natural",
+    transactional=True,
 )
 def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """Evaluate one phase of the rules and store the decision record with the booking. All rules of a phase are told.
@@ -65,7 +65,7 @@ def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     outcomes = [result.outcome for result in decision.results]
     counts = {outcome: outcomes.count(outcome) for outcome in ("passed", "failed", "skipped")}
     if not decision.passed:
-        raise StepError("Rules.Rejected", "; ".join(f"{e.rule_id} {e.code}: {e.user_message}" for e in decision.errors))
+        raise StepError("Rules.Rejected", "; ".join(f"{e.rule_id} {e.code}: {e.user_message}" for e in decision.errors), keep=True)
     ctx.note(f"{counts['passed']} rules passed, {counts['skipped']} skipped")
     return {**counts, "facts": dict(decision.facts)}
 

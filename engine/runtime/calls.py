@@ -22,12 +22,13 @@ IN_DOUBT = "the process that made this call ended before the answer was stored, 
 
 
 class Declined(Exception):
-    """The step failed; `.event` says how."""
+    """The step failed; `.event` says how. `.keep`: what it wrote stays."""
 
-    def __init__(self, event: TaskFailed) -> None:
+    def __init__(self, event: TaskFailed, *, keep: bool = False) -> None:
         super().__init__(event.error)
         self.error = event.error
         self.event = event
+        self.keep = keep
 
 
 def invoke(step: Step, command: ScheduleTask, context: CallContext, schemas: Path | None) -> list[Any]:
@@ -84,6 +85,17 @@ def _told(step: Step, context: CallContext) -> Iterator[None]:
         telemetry.time("engine_step_seconds", time.perf_counter() - began, step=step.name, outcome=outcome)
 
 
+def invoke_keeping(step: Step, command: ScheduleTask, context: CallContext, schemas: Path | None) -> list[Any]:
+    """As `invoke`, inside the transaction of a transactional step: a failure that keeps what was written is an answer,
+    so that only the others undo the transaction."""
+    try:
+        return invoke(step, command, context, schemas)
+    except Declined as failure:
+        if not failure.keep:
+            raise
+        return [failure.event]
+
+
 class _Call:
     """One call: what is checked before it, and what follows from its answer or failure."""
 
@@ -106,14 +118,17 @@ class _Call:
             cause = f"the arguments of step {step.name} do not fit its schema: {problem}"
             raise self.declined("Step.InvalidInput", cause)
 
-    def declined(self, error: str | None, cause: str | None, retry_after: float | None = None) -> Declined:
+    def declined(
+        self, error: str | None, cause: str | None, retry_after: float | None = None, *, keep: bool = False
+    ) -> Declined:
         moment, note = self.context.clock.now(), _note(self.context)
-        return Declined(TaskFailed(self.command.token, error, cause, moment, self.started, retry_after, note))
+        failed = TaskFailed(self.command.token, error, cause, moment, self.started, retry_after, note)
+        return Declined(failed, keep=keep)
 
     def broken(self, problem: Exception) -> Exception:
         """What to raise for what the step raised."""
         if isinstance(problem, StepError):
-            return self.declined(problem.error, problem.cause, problem.retry_after)
+            return self.declined(problem.error, problem.cause, problem.retry_after, keep=problem.keep)
         if isinstance(problem, TaskTimeout):
             return self.declined("States.Timeout", None)
         if isinstance(problem, EngineError):

@@ -27,7 +27,7 @@ from engine.core.events import (
 from engine.core.execution import RUNNING, TASK
 from engine.errors import EngineError, LeaseLost, UnknownStep, UnsupportedResource
 from engine.machine import StateMachine
-from engine.runtime.calls import Declined, invoke
+from engine.runtime.calls import Declined, invoke, invoke_keeping
 from engine.runtime.context import CallContext, EngineHost
 from engine.runtime.held import tell_end
 from engine.runtime.kinship import child_of, write
@@ -187,7 +187,7 @@ class InlineRun:
         version = self.version
         try:
             with self.host.store.transaction():
-                (event,) = invoke(step, command, context, self.schemas)
+                (event,) = invoke_keeping(step, command, context, self.schemas)
                 decision = decide(self.machine, self.execution, event)
                 self.commit(decision, KEEP)
         except Declined as failure:

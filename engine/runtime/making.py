@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.core.events import CallsReturned, Command, Event, ScheduleTask, TaskHeartbeat
 from engine.errors import EngineError, UnknownStep, UnsupportedResource
-from engine.runtime.calls import Declined, invoke, invoke_async
+from engine.runtime.calls import Declined, invoke, invoke_async, invoke_keeping
 from engine.runtime.context import CallContext, EngineHost
 from engine.runtime.held import Held
 from engine.runtime.pausing import held_back
@@ -206,13 +206,13 @@ class Calls:
         return None if held_up else command
 
     def make_within(self, held: Held, command: ScheduleTask) -> list[Event]:
-        """Make a transactional call. What it wrote is undone when it fails."""
+        """Make a transactional call. What it wrote is undone when it fails, unless the failure keeps it."""
         step = self.resources.step(command.resource)
         execution = held.execution if held.advance is None else held.advance.execution
         context = CallContext(self.host, execution, command, self._beat(held))
         try:
             with self.host.store.transaction():
-                return invoke(step, command, context, self.schemas)
+                return invoke_keeping(step, command, context, self.schemas)
         except Declined as failure:
             return [failure.event]
 

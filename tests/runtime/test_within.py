@@ -47,10 +47,18 @@ class Bench:
         @step("record", transactional=True)
         def record(payload: Any, ctx: Any) -> Any:
             self.calls.append(payload["state"])
+            kept = None
             with ctx.transaction() as db:
                 db.execute("INSERT INTO rows_of_steps VALUES (?, ?)", (ctx.execution, payload["state"]))
-                if trouble is not None:
-                    trouble(payload["state"], db, len(self.calls))
+                try:
+                    if trouble is not None:
+                        trouble(payload["state"], db, len(self.calls))
+                except StepError as failure:
+                    if not failure.keep:
+                        raise
+                    kept = failure
+            if kept is not None:
+                raise kept
             return payload
 
         @step("plain")
@@ -132,6 +140,23 @@ def test_a_step_that_fails_in_a_row_undoes_what_it_wrote_and_nothing_else(shared
         bench.commits(given, "row")
         assert bench.events("row") == expected
         assert bench.rows() == ["a", "c"]
+
+
+def test_what_a_failure_keeps_stays_written_and_the_row_goes_on(shared_url: str) -> None:
+    def trouble(state: str, db: Any, call: int) -> None:
+        if state == "b":
+            raise StepError("Broken", keep=True)
+
+    given = flow("a", "b", "c", catching="c")
+    expected = as_each_alone(shared_url, given, trouble)
+    with Bench(shared_url, trouble) as bench:
+        bench.commits(given, "row")
+        assert bench.events("row") == expected
+        assert bench.rows() == ["a", "b", "c"]
+        with bench.engine.host.transaction() as db:
+            db.execute("DELETE FROM rows_of_steps")
+        bench.engine.run(given, name="inline")
+        assert bench.rows() == ["a", "b", "c"]
 
 
 def test_a_row_that_the_store_breaks_off_is_made_again_from_its_beginning(shared_url: str) -> None:
