@@ -133,7 +133,9 @@ class _Call:
             return self.declined("States.Timeout", None)
         if isinstance(problem, EngineError):
             return problem
-        return self.declined(type(problem).__name__, _crash(self.step, problem))
+        crash = _crash(self.step, problem)
+        self.context.log(crash, warning=True)  # a flow may catch it, and then nobody would look at the step
+        return self.declined(type(problem).__name__, crash)
 
     def answered(self, answer: Any) -> list[Any]:
         """The events of success. Raises Declined when the answer is not what the step declares."""

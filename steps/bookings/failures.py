@@ -7,6 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+OURS = "internal_error"
+"""The code of what no member and no taxi company has done: somebody should look."""
+
 
 def code_of(error: str, *, after_a_ride: bool, rules: list[str]) -> str:
     """The failure code of an ASL error name.
