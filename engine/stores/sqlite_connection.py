@@ -108,17 +108,27 @@ class Transactions:
             self.depth -= 1
 
 
-@contextmanager
-def explained(url: str) -> Iterator[None]:
-    """Say what is wrong with the database and what to do, instead of SQLite's words."""
-    try:
-        yield
-    except sqlite3.IntegrityError:
-        raise
-    except sqlite3.OperationalError as problem:
-        raise StoreUnavailable(f"{url}: {problem}. {_advice(str(problem))}") from problem
-    except sqlite3.DatabaseError as problem:
-        raise StoreUnavailable(f"{url}: {problem}. Is it a database of this engine?") from problem
+class explained:
+    """Say what is wrong with the database and what to do, instead of SQLite's words.
+
+    A class, since around every statement a generator would cost more than what it watches over.
+    """
+
+    __slots__ = ("_url",)
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
+        if not isinstance(problem, sqlite3.DatabaseError) or isinstance(problem, sqlite3.IntegrityError):
+            return
+        advice = "Is it a database of this engine?"
+        if isinstance(problem, sqlite3.OperationalError):
+            advice = _advice(str(problem))
+        raise StoreUnavailable(f"{self._url}: {problem}. {advice}") from problem
 
 
 def _advice(problem: str) -> str:

@@ -113,7 +113,8 @@ def test_a_cursor_is_good_for_the_list_and_the_member_that_it_was_made_for(front
         service.book(wish(luggage={"large": 9, "small": bags}))
     cursor = service.ask("GET", "/v1/bookings?limit=1").json()["next_cursor"]
     assert service.ask("GET", f"/v1/bookings?cursor={cursor}").status == 200
-    for bad in (cursor[:-1], "A" + cursor[1:], cursor + "A", "%00", "é", cursor[::-1]):
+    other = "B" if cursor[0] == "A" else "A"
+    for bad in (cursor[:-1], other + cursor[1:], cursor + "A", "%00", "é", cursor[::-1]):
         assert service.ask("GET", f"/v1/bookings?cursor={bad}").json()["code"] == "validation_failed"
     assert service.ask("GET", f"/v1/bookings?cursor={cursor}", member=BEN).status == 400
 

@@ -11,7 +11,6 @@ Where keys are kept is the application's business: `x-service.idempotency` names
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -121,10 +120,10 @@ def kept(found: Mapping[str, Any]) -> Response | None:
     if found.get("body") is None:
         return None
     packed = json.loads(found["body"])
-    return Response(int(found["status"]), {**packed["headers"], **REPLAYED}, base64.b85decode(packed["body"]))
+    return Response(int(found["status"]), {**packed["headers"], **REPLAYED}, packed["body"].encode())
 
 
 def _pack(response: Response) -> str:
     assert isinstance(response.body, bytes)
     headers = {name: value for name, value in response.headers.items() if name in KEPT_HEADERS}
-    return json.dumps({"headers": headers, "body": base64.b85encode(response.body).decode()})
+    return json.dumps({"headers": headers, "body": response.body.decode()})
