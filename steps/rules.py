@@ -65,7 +65,9 @@ def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     outcomes = [result.outcome for result in decision.results]
     counts = {outcome: outcomes.count(outcome) for outcome in ("passed", "failed", "skipped")}
     if not decision.passed:
-        raise StepError("Rules.Rejected", "; ".join(f"{e.rule_id} {e.code}: {e.user_message}" for e in decision.errors), keep=True)
+        raise StepError(
+            "Rules.Rejected", "; ".join(f"{e.rule_id} {e.code}: {e.user_message}" for e in decision.errors), keep=True
+        )
     ctx.note(f"{counts['passed']} rules passed, {counts['skipped']} skipped")
     return {**counts, "facts": dict(decision.facts)}
 
