@@ -26,12 +26,13 @@ class Statement:
     `texts`: by dialect; the empty one is for every database that has none of its own.
     """
 
-    __slots__ = ("_texts",)
+    __slots__ = ("_columns", "_texts")
 
     def __init__(self, texts: dict[str, str]) -> None:
         self._texts = {
             dialect: (_PARAMETER.sub("?", text), tuple(_PARAMETER.findall(text))) for dialect, text in texts.items()
         }
+        self._columns: dict[str, list[str]] = {}
 
     def run(self, db: Connection, **values: Any) -> int:
         """Execute and answer how many rows were written. Raises KeyError when a parameter is missing."""
@@ -40,8 +41,12 @@ class Statement:
     def rows(self, db: Connection, **values: Any) -> list[dict[str, Any]]:
         """Execute and answer the rows as dicts."""
         cursor = self._execute(db, values)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        found = cursor.fetchall()
+        columns = self._columns.get(db.dialect, [])
+        if found and len(found[0]) != len(columns):
+            # Asked for once: psycopg makes an object for each column. A table that has grown meanwhile has more.
+            columns = self._columns[db.dialect] = [column[0] for column in cursor.description]
+        return [dict(zip(columns, row, strict=True)) for row in found]
 
     def row(self, db: Connection, **values: Any) -> dict[str, Any] | None:
         """The first row, or None."""
