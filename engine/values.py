@@ -10,7 +10,7 @@ import hashlib
 import json
 import marshal
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 JSON = Any
 """A JSON value. Python's type system has no recursive alias that helps here, so the name carries the meaning."""
@@ -35,6 +35,23 @@ def dump(value: JSON) -> str:
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text if text.isascii() or is_unicode(text) else json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def read_json(text: str | bytes) -> JSON:
+    """The value of a JSON text. Raises ValueError for one that is none, or that holds what no flow can carry: NaN, a
+    number that no float holds, half a surrogate pair, nesting deeper than MAX_DEPTH."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
+    problem = check_json(value)
+    if problem is not None:
+        raise ValueError(problem)
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def is_unicode(text: str) -> bool:

@@ -6,7 +6,6 @@ the items. Every answer is the text of an object, or what a service answered. So
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -18,7 +17,7 @@ from engine.states.delimited import records
 from engine.states.map_items import number, read_limit
 from engine.states.moments import parse_timestamp
 from engine.states.resource import parse_resource
-from engine.values import JSON
+from engine.values import JSON, read_json
 
 READER_FAILED: Final = "States.ItemReaderFailed"
 STATE_DATA: Final = "STATE_DATA"
@@ -126,9 +125,9 @@ class ItemReader:
         text = _text(answer)
         try:
             if self.manifest == "ATHENA_DATA":
-                parts = [line.strip().strip('"').split("/", 3) for line in text.splitlines() if line.strip()]
+                parts = [line.strip().strip('"').split("/", 3) for line in text.split("\n") if line.strip()]
                 return [{"Bucket": bucket, "Key": key} for _, _, bucket, key in parts]
-            found = json.loads(text)
+            found = read_json(text)
             bucket = found["destinationBucket"].rpartition(":")[2]
             return [{"Bucket": bucket, "Key": file["key"]} for file in found["files"]]
         except (ValueError, KeyError, TypeError, AttributeError) as wrong:
@@ -170,7 +169,7 @@ class ItemReader:
         return [item for body in answers[1:] for item in _members(self._one(body, headers))]
 
     def _inventory_columns(self, manifest: JSON) -> list[str]:
-        schema: str = json.loads(_text(manifest)).get("fileSchema", "Bucket, Key")
+        schema: str = read_json(_text(manifest)).get("fileSchema", "Bucket, Key")
         return [column.strip() for column in schema.split(",")]
 
     def _one(self, answer: JSON, headers: list[str] | None = None) -> JSON:
@@ -182,10 +181,10 @@ class ItemReader:
             if headers is not None or self.kind == "CSV":
                 return list(self._rows(text, headers or self.headers))
             if self.kind == "JSONL":
-                return [json.loads(line) for line in text.splitlines() if line.strip()]
+                return [read_json(line) for line in text.split("\n") if line.strip()]
             if self.kind == "PARQUET":
                 raise unreadable("This engine does not read Parquet files")
-            found = json.loads(text)
+            found = read_json(text)
         except ValueError as wrong:
             raise unreadable(f"Attempting to map over non-iterable or unreadable data: {wrong}") from None
         for step in self.pointer.split("/")[1:]:

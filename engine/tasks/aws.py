@@ -11,7 +11,6 @@ every step. Source: AWS Step Functions Developer Guide, "Integrating services".
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -22,7 +21,7 @@ from engine.errors import UnsupportedResource
 from engine.outcomes import Resource
 from engine.states.moments import format_timestamp
 from engine.step import Step, StepError, TaskReceipt
-from engine.values import JSON, dump
+from engine.values import JSON, dump, read_json
 
 OPTIMIZED: Final[Mapping[str, tuple[str, str, str]]] = {
     "dynamodb": ("dynamodb", "DynamoDB", "AmazonDynamoDBv2"),
@@ -186,7 +185,7 @@ def _lambda(found: dict[str, JSON]) -> dict[str, JSON]:
     AWS, the payload as the function wrote it."""
     text = found.get("Payload")
     try:
-        payload = json.loads(text) if text else None
+        payload = read_json(text) if text else None
     except ValueError:
         payload = text
     if found.get("FunctionError"):

@@ -12,7 +12,6 @@ is delivered, there is one child.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
@@ -23,7 +22,7 @@ from engine.core.scope import ARN, execution_arn
 from engine.errors import EngineError, ExecutionAlreadyExists, InvalidInput
 from engine.outcomes import Resource
 from engine.step import Step, StepError, TaskReceipt
-from engine.values import JSON, check_json, dump
+from engine.values import JSON, dump, read_json
 
 DEEPEST: Final = 20
 """How many flows may stand inside one another."""
@@ -115,13 +114,9 @@ def _input(given: JSON) -> JSON:
     if not isinstance(given, str):
         return {} if given is None else given
     try:
-        found = json.loads(given)
-    except (ValueError, RecursionError) as wrong:
+        return read_json(given)
+    except ValueError as wrong:
         raise _bad_input(str(wrong)) from None
-    problem = check_json(found)
-    if problem is not None:
-        raise _bad_input(problem)
-    return found
 
 
 def _bad_input(why: str) -> StepError:

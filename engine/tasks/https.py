@@ -8,14 +8,13 @@ Source: AWS Step Functions Developer Guide, "Call HTTPS APIs in Step Functions w
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from engine.outcomes import Resource
 from engine.step import Step, StepError
-from engine.values import JSON, dump
+from engine.values import JSON, dump, read_json
 
 LONGEST: Final = 60.0
 """Seconds that an answer is waited for (AWS)."""
@@ -101,7 +100,7 @@ def _answer(answer: Any) -> dict[str, JSON]:
     body: JSON = answer.text
     if "json" in answer.headers.get("content-type", ""):
         try:
-            body = json.loads(answer.content) if answer.content else ""
+            body = read_json(answer.content) if answer.content else ""
         except ValueError:
             body = answer.text
     return {

@@ -7,13 +7,12 @@ argument that is undefined arrives as None and makes the result undefined, which
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from engine.query.jsonata.program import MAX_ITEMS, TOO_MUCH, Chance, FunctionError
 from engine.query.jsonpath.java import JavaRandom
-from engine.values import JSON, check_json
+from engine.values import JSON, read_json
 
 Implementation = Callable[..., Any]
 
@@ -75,12 +74,9 @@ def parse(text: str | None) -> JSON:
     if text is None:
         return None
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise FunctionError("$parse: the text is not JSON") from None
-    problem = check_json(value)
-    if problem:
-        raise FunctionError(f"$parse: the text is not JSON: {problem}")
+        value = read_json(text)
+    except ValueError as wrong:
+        raise FunctionError(f"$parse: the text is not JSON: {wrong}") from None
     return NULL if value is None else value
 
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from engine.query.jsonpath.java import JavaRandom, half_up, hash_order, to_string
-from engine.values import JSON, check_json, dump, equal
+from engine.values import JSON, dump, equal, read_json
 
 MAX_TEXT = 10_000
 """Longest text for Base64Encode, Base64Decode and Hash, in characters."""
@@ -235,17 +234,9 @@ def string_to_json(text: str) -> JSON:
     if not text.strip():
         return None
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        return read_json(text)
     except ValueError as wrong:
         raise Refused(f"the text is no JSON: {wrong}") from None
-    problem = check_json(value)
-    if problem is not None:
-        raise Refused(f"the text is no JSON: {problem}")
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 @intrinsic("States.JsonToString", "any", example=("States.JsonToString($.order)", {"order": {"id": 7}}, '{"id":7}'))
