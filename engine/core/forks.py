@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
-from engine.core.execution import BROKEN, CHILDREN, OVER, READY, RUNNING, Execution, ForkProgress, Frame
+from engine.core.execution import BROKEN, CHILDREN, OVER, READY, RUNNING, TASK, Execution, ForkProgress, Frame
 from engine.core.scope import ARN, StateScope, arn_of, child_name, map_run
 from engine.errors import ExecutionFailure
 from engine.machine import State
@@ -366,5 +366,8 @@ def _abort_child(run: Runner, frame: Frame, parent: Frame, last: int, is_map: bo
     if is_map:
         run.record(frame, "MapIterationAborted", {"name": parent.state, "index": frame.index})
         frame.last = last
-    run.record(frame, f"{run.find[frame.state].TYPE}StateAborted", None)
+    state = run.find[frame.state]
+    if isinstance(state, Map) and state.distributed and frame.wait in (TASK, CHILDREN):
+        run.record(frame, "MapRunAborted", None)
+    run.record(frame, f"{state.TYPE}StateAborted", None)
     frame.last = own
