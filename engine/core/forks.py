@@ -44,12 +44,17 @@ class Inputs(Protocol):
         """What expressions see in that frame."""
 
 
-class Runner(Inputs, Protocol):
+class Run(Inputs, Protocol):
+    """What is told of children."""
+
+    execution: Execution
+    time: float
+
+
+class Runner(Run, Protocol):
     """What this file needs of the decision under way."""
 
     changed: dict[str, Frame | None]
-    execution: Execution
-    time: float
     find: dict[str, State]
     ready: deque[Frame]
 
@@ -256,7 +261,7 @@ def writer_of(state: State) -> ResultWriter | None:
     return state.writer if isinstance(state, Map) and state.writer is not None and state.writer.exports else None
 
 
-def place_of(run: Runner, frame: Frame, state: State, writer: ResultWriter) -> Place:
+def place_of(run: Run, frame: Frame, state: State, writer: ResultWriter) -> Place:
     """Where the results go. Raises ExecutionFailure."""
     assert frame.fork is not None
     return writer.place(map_run(run.execution, frame, label_of(state)), frame.fork.source, run.scope(frame))
@@ -288,14 +293,14 @@ def written(run: Runner, frame: Frame, state: State) -> None:
         succeed(run, frame, state, call["result"], apart=True)
 
 
-def told(run: Runner, frame: Frame, state: State, ended: Sequence[Result]) -> list[Child]:
+def told(run: Run, frame: Frame, state: State, ended: Sequence[Result]) -> list[Child]:
     """What is known of all children: those that nothing is said of are pending. Raises ExecutionFailure."""
     assert frame.fork is not None
     known = [*ended, *((PENDING, {}) for _ in range(len(ended), frame.fork.count))]
     return children(run, frame, state, enumerate(known))
 
 
-def children(run: Runner, frame: Frame, state: State, ended: Iterable[tuple[int, Result]]) -> list[Child]:
+def children(run: Run, frame: Frame, state: State, ended: Iterable[tuple[int, Result]]) -> list[Child]:
     """What is known of children, by their items. Those that are frames have the times of the map run. Raises
     ExecutionFailure."""
     execution = run.execution

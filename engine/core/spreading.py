@@ -7,10 +7,11 @@ waits as a row. What happens in the Map is written as if the children were frame
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from engine.core import exporting, forks
+from engine.core.events import ScheduleTask
 from engine.core.execution import CHILDREN, SUCCEEDED, TASK, Execution, Frame
 from engine.core.scope import child_name
 from engine.core.working import Working
@@ -87,6 +88,20 @@ class Family:
         assert isinstance(self._state, Map), "only a Map has a family"
         assert self._frame.fork is not None
         return self._state.tolerances(self._frame.fork.source, self._run.scope(self._frame))
+
+    def export(self, results: Sequence[forks.Result], now: float) -> list[ScheduleTask]:
+        """The calls that write the results of a run that was stopped, for which its parent does not wait any more: none
+        where they are not to be written. Raises ExecutionFailure."""
+        writer, run = forks.writer_of(self._state), self._run
+        if writer is None:
+            return []
+        run.time = now
+        known = forks.told(run, self._frame, self._state, results)
+        puts, _ = writer.objects(known, forks.place_of(run, self._frame, self._state, writer))
+        frame = self._frame.copy()
+        frame.due = frame.beat = None
+        frame.call = {"again": 0, "writes": []}
+        return [ScheduleTask(frame, writer.resource, put) for put in puts]
 
     def shown(self, index: int) -> JSON:
         """Map.Item, as the context of a child has it."""

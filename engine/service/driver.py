@@ -10,6 +10,7 @@ import heapq
 import logging
 import queue
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
@@ -24,6 +25,7 @@ from engine.core.events import (
     ScheduleTask,
     StartTimer,
     TaskHeartbeat,
+    TaskSucceeded,
     TimerFired,
 )
 from engine.core.execution import RUNNING, TASK
@@ -31,7 +33,7 @@ from engine.errors import EngineError
 from engine.runtime.clock import Clock
 from engine.service.calling import Resources
 from engine.service.map_children import Children
-from engine.service.records import Records, Run, Task
+from engine.service.records import MapRun, Records, Run, Task
 from engine.tasks.flows import starts
 
 WORKERS: Final = 16
@@ -154,6 +156,30 @@ class Driver:
         except Exception:
             # Not a failure of the task, which would be a StepError: the call stays without an answer.
             logger.exception("the call of %s by state %s broke", command.resource.uri, command.state)
+        finally:
+            with self.records.lock:
+                self._calls -= 1
+            if self._waiter is not None:
+                self._inbox.put(True)
+
+    def write(self, found: MapRun, calls: Sequence[ScheduleTask]) -> None:
+        """Have results written that nobody waits for, one after the other."""
+        if calls:
+            self._calls += 1
+            self._workers.submit(self._write, found, calls)
+
+    def _write(self, found: MapRun, calls: Sequence[ScheduleTask]) -> None:
+        """In a worker thread: make the calls, as long as they succeed."""
+        try:
+            for call in calls:
+                events = self.resources.answer(found.parent.name, call, lambda token: None)
+                if not any(isinstance(event, TaskSucceeded) for event in events):
+                    logger.warning("the results of %s cannot be written: %s", found.arn, call.arguments["Key"])
+                    return
+            with self.records.lock:
+                found.written = True
+        except Exception:
+            logger.exception("writing the results of %s broke", found.arn)
         finally:
             with self.records.lock:
                 self._calls -= 1

@@ -5,7 +5,8 @@ All of it happens under the lock of the records, in the thread that brings an ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from engine.core.events import Event, ExecutionStopped, HistoryEvent, ScheduleTask, TaskSucceeded
@@ -18,6 +19,8 @@ from engine.errors import ExecutionFailure
 from engine.service.records import Machine, MapRun, Records, Revision, Run
 from engine.states.map_ import Map
 from engine.values import JSON, dump
+
+logger = logging.getLogger("engine")
 
 
 class Runner(Protocol):
@@ -36,6 +39,9 @@ class Runner(Protocol):
 
     def feed(self, run: Run, event: Event) -> None:
         """Let an event happen."""
+
+    def write(self, found: MapRun, calls: Sequence[ScheduleTask]) -> None:
+        """Have results written that nobody waits for."""
 
 
 class Children:
@@ -72,7 +78,7 @@ class Children:
         found = run.map_runs[map_run(run.execution, frame, label_of(state))]
         found.token = command.token
         if frame.call["spread"] == RESULTS:
-            results = [_result(found.children.get(index)) for index in range(len(found.sizes))]
+            results = _results(found)
             found.written = state.writer is not None and state.writer.exports
             self._tell(found, {"results": results})
             return
@@ -109,9 +115,14 @@ class Children:
                 found.lost += size
 
     def _leave(self, found: MapRun) -> None:
-        """Nobody waits for a map run any more: its children are stopped."""
+        """Nobody waits for a map run any more: its children are stopped, and what has come of them is written."""
         found.status, found.stopped = ABORTED, self._runner.now()
         self._close(found)
+        if found.family is not None:
+            try:
+                self._runner.write(found, found.family.export(_results(found), found.stopped))
+            except ExecutionFailure as failure:
+                logger.warning("the results of %s cannot be written: %s", found.arn, failure)
 
     # -- what the children do ------------------------------------------------------------------------------------------
 
@@ -193,6 +204,11 @@ def _child(found: MapRun, index: int) -> Run:
     child = Run(execution_arn(execution), machine, machine.revision, execution, dump(data), parent.trace)
     child.dispatcher, child.index, child.depth = found, index, parent.depth
     return child
+
+
+def _results(found: MapRun) -> list[list[JSON]]:
+    """How all children have ended, in order."""
+    return [_result(found.children.get(index)) for index in range(len(found.sizes))]
 
 
 def _result(child: Run | None) -> list[JSON]:

@@ -177,3 +177,24 @@ def test_an_item_whose_expression_runs_out_of_time_when_all_is_over_fails_the_st
     written = "ResultWriter: {WriterConfig: {OutputType: JSON, Transformation: NONE}}"
     outcome = simulate(FLOW[: FLOW.index("ResultWriter")] + f"{written}\n    End: true\n", [1])
     assert (outcome.status, outcome.error) == ("FAILED", "States.QueryEvaluationError")
+
+
+def test_what_is_written_of_a_run_that_is_stopped() -> None:
+    flow = FLOW.replace("BUCKET", "'b'")
+    writing, silent = (load_flow(text) for text in (flow, flow.replace("ResultWriter:", "#")))
+    results = [ended for _, ended in sorted(ENDED.items())]
+    for machine in (writing, silent):
+        decision = decide(machine, Execution("one", list(range(ITEMS)), spreads=True), ExecutionStarted(1.0))
+        calls = Family(machine, decision.apply(), "0", 1.0).export([*results[:3], ["ABORTED", {}, 1.0, 2.0, 0]], 3.0)
+        kept = {call.arguments["Key"].rpartition("/")[2]: json.loads(call.arguments["Body"]) for call in calls}
+        assert all(call.writes for call in calls)
+        if machine is silent:
+            assert calls == []
+            continue
+        named = kept.pop("manifest.json")["ResultFiles"]
+        assert {f"{group}_0.json" for group, files in named.items() if len(files) == 1} == kept.keys()
+        assert {name: [child["Status"] for child in found] for name, found in kept.items()} == {
+            "SUCCEEDED_0.json": ["SUCCEEDED", "SUCCEEDED"],
+            "FAILED_0.json": ["FAILED", "ABORTED"],
+            "PENDING_0.json": ["PENDING"],
+        }

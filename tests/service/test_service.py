@@ -143,3 +143,71 @@ def test_documents_are_bounded_in_bytes() -> None:
             start(api, machine, input=json.dumps("é" * 140_000, ensure_ascii=False))
         said = "Value at 'input' failed to satisfy constraint: Member must have length less than or equal to 262144"
         assert refused.value.message == f"1 validation error detected: {said}"
+
+
+@pytest.mark.parametrize("bucket", [{"Bucket": "b"}, {"Bucket.$": "$.nope"}])
+def test_results_of_a_stopped_map_run_that_cannot_be_written_are_told_of(
+    bucket: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    told = threading.Event()
+    caplog.handler.addFilter(lambda record: told.set() or True)
+
+    def answer(call: Any) -> Any:
+        raise StepError("S3.NoSuchBucket") if call.resource.endswith("putObject") else TaskTimeout
+
+    with StepFunctionsApi(tasks=answer, clock=VirtualClock(START)) as api:
+        execution = start(api, create(api, {**many(bucket), "TimeoutSeconds": 60}), input=["slow"])
+        assert outcome(api, execution)["status"] == "TIMED_OUT"
+        assert told.wait(PATIENCE)
+    assert "cannot be written" in caplog.text
+
+
+@pytest.mark.parametrize("way", ["stop", "timeout"])
+def test_what_has_come_of_the_children_is_written_when_a_map_run_is_stopped(way: str) -> None:
+    written: dict[str, Any] = {}
+    done = threading.Event()
+
+    def answer(call: Any) -> Any:
+        if call.resource.endswith("putObject"):
+            written[call.arguments["Key"].rpartition("/")[2]] = json.loads(call.arguments["Body"])
+            if call.arguments["Key"].endswith("manifest.json"):
+                done.set()
+            return {}
+        if call.arguments == "slow":
+            raise TaskTimeout
+        return call.arguments
+
+    definition = many({"Bucket": "b"})
+    if way == "timeout":
+        definition["TimeoutSeconds"] = 60
+
+    with StepFunctionsApi(tasks=answer, clock=VirtualClock(START)) as api:
+        execution = start(api, create(api, definition), input=["quick", "slow", "never"])
+        if way == "stop":
+            while not api.call("ListExecutions", {"mapRunArn": map_run(api, execution)})["executions"][1:]:
+                threading.Event().wait(0.01)
+            api.call("StopExecution", {"executionArn": execution})
+        assert done.wait(PATIENCE)
+        found = outcome(api, execution)
+        assert found["status"] == {"stop": "ABORTED", "timeout": "TIMED_OUT"}[way]
+        named = written.pop("manifest.json")["ResultFiles"]
+        assert {group: len(files) for group, files in named.items()} == {"FAILED": 1, "PENDING": 1, "SUCCEEDED": 1}
+        kept = {name: [child["Status"] for child in value] for name, value in written.items()}
+        assert kept == {"SUCCEEDED_0.json": ["SUCCEEDED"], "FAILED_0.json": ["ABORTED"], "PENDING_0.json": ["PENDING"]}
+        assert api.call("DescribeMapRun", {"mapRunArn": map_run(api, execution)})["status"] == "ABORTED"
+
+
+def map_run(api: StepFunctionsApi, execution: str) -> str:
+    arn: str = api.call("ListMapRuns", {"executionArn": execution})["mapRuns"][0]["mapRunArn"]
+    return arn
+
+
+def many(bucket: dict[str, str]) -> dict[str, Any]:
+    processor = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "T",
+        "States": {"T": {"Type": "Task", "Resource": "step:t", "End": True}},
+    }
+    writer = {"Resource": "arn:aws:states:::s3:putObject", "Parameters": bucket}
+    state = {"Type": "Map", "MaxConcurrency": 1, "ItemProcessor": processor, "ResultWriter": writer, "End": True}
+    return {"StartAt": "M", "States": {"M": state}}
