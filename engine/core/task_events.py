@@ -22,7 +22,7 @@ def scheduled(call: Call) -> Recorded:
     if call.heartbeat is not None and resource.scheme != "lambda":
         details["heartbeatInSeconds"] = call.heartbeat
     if call.credentials is not None:
-        shown = {f"{name[0].lower()}{name[1:]}": value for name, value in call.credentials.items()}
+        shown = {f"{name[:1].lower()}{name[1:]}": value for name, value in call.credentials.items()}
         details["taskCredentials"] = shown
     return resource.scheduled, details
 

@@ -94,8 +94,11 @@ class ItemReader:
     # -- the calls -------------------------------------------------------------------------------------------------
 
     def call(self, data: JSON, scope: Scope) -> Call:
-        """The first call."""
-        return self._fetch(self.resource, self._arguments(data, scope), data)
+        """The first call. Raises ExecutionFailure."""
+        arguments = self._arguments(data, scope)
+        if not isinstance(arguments, dict | None):
+            raise unreadable("The arguments of an ItemReader must be an object")
+        return self._fetch(self.resource, arguments, data)
 
     def more(self, answers: Sequence[JSON], data: JSON, scope: Scope) -> Call | None:
         """The call that follows after these answers, None when all is read. Raises States.ItemReaderFailed."""
@@ -204,7 +207,7 @@ class ItemReader:
 
 
 def _is_page(answer: JSON) -> bool:
-    return isinstance(answer, dict) and ("Contents" in answer or "KeyCount" in answer)
+    return isinstance(answer, dict) and (isinstance(answer.get("Contents"), list) or "KeyCount" in answer)
 
 
 def _is_body(answer: JSON) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from engine.errors import ExpressionSyntaxError
+from engine.errors import ExecutionFailure, ExpressionSyntaxError
 from engine.machine import Fields
 from engine.outcomes import Resource
 from engine.query import Scope
@@ -17,6 +17,7 @@ from engine.states.resource import parse_resource
 from engine.values import JSON, dump
 
 WRITER_FAILED: Final = "States.ResultWriterFailed"
+NO_PLACE: Final = "The Bucket of a ResultWriter must be a text, and its Prefix one too, where there is any"
 WRITER_SCHEMA: JSON = {
     "type": "object",
     "properties": {
@@ -99,8 +100,10 @@ class ResultWriter:
 
     def place(self, run: str, source: JSON, scope: Scope) -> Place:
         """Where the results of a map run go. `run`: its ARN. Raises ExecutionFailure."""
-        where = self.arguments.evaluate(source, scope) if self.arguments is not None else {}
-        bucket, prefix = where.get("Bucket"), where.get("Prefix")
+        where = self.arguments.evaluate(source, scope) if self.arguments is not None else None
+        bucket, prefix = (where.get("Bucket"), where.get("Prefix")) if isinstance(where, dict) else (None, None)
+        if not isinstance(bucket, str) or not isinstance(prefix, str | None):
+            raise ExecutionFailure(WRITER_FAILED, NO_PLACE, explain=False)
         return Place(run, bucket, "/".join(part for part in (prefix, run.rpartition(":")[2]) if part))
 
     def objects(self, children: Sequence[Child], place: Place) -> tuple[list[JSON], JSON]:

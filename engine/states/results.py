@@ -37,6 +37,19 @@ def numeric(language: str, expression: Expression, field: str, *, whole: bool = 
     return Expression(expression.source, evaluate, expression.references)
 
 
+def an_object(language: str, expression: Expression, field: str) -> Expression:
+    """The expression, refusing every value that is no object."""
+    read = expression.evaluate
+
+    def evaluate(data: JSON, scope: Scope) -> JSON:
+        found = read(data, scope)
+        if not isinstance(found, dict):
+            raise unexpected(language, expression, field, "object", found)
+        return found
+
+    return Expression(expression.source, evaluate, expression.references)
+
+
 def language_of(fields: Fields) -> str:
     """The name of the query language in which a state is written."""
     return fields.language.name

@@ -9,7 +9,7 @@ from engine.machine import Fields, State, state_type
 from engine.outcomes import Call, Outcome, Resource
 from engine.query import Expression, Scope
 from engine.states.resource import parse_resource
-from engine.states.results import QUERY_ERROR, language_of, numeric
+from engine.states.results import QUERY_ERROR, an_object, language_of, numeric
 from engine.states.stages import (
     CATCH_SCHEMA,
     FLOW_SCHEMA,
@@ -80,7 +80,8 @@ class Task(State):
         self.heartbeat = _limit(fields, "HeartbeatSeconds")
         if isinstance(self.timeout, int) and isinstance(self.heartbeat, int) and self.heartbeat >= self.timeout:
             fields.problem("out-of-range", "HeartbeatSeconds must be smaller than TimeoutSeconds", "HeartbeatSeconds")
-        self.credentials = fields.template("Credentials")
+        given = fields.template("Credentials")
+        self.credentials = None if given is None else an_object(language_of(fields), given, fields.place("Credentials"))
         self.fixed = None if self.credentials else _fixed(self.timeout, self.heartbeat)
 
     @staticmethod
