@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,7 +30,7 @@ SHORTEST_S = 0.05
 LONGEST_RETRY_AFTER_S = 86_400.0
 EARLY_S, FOREVER_S = 30.0, 1e9
 """A token is renewed so long before its end; one that names no end is used until it is refused."""
-FIXED = {"Accept": "application/json", "Accept-Encoding": "identity"}
+FIXED = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "booking-orchestrator"}
 """No compression: a small answer must not unpack into a large one."""
 HOW_TO = "set TAXI_URL to the taxi company's address, or run with the simulator: python -m steps.simulator -- <command>"
 
@@ -126,15 +127,17 @@ class TaxiClient:
         ends = time.monotonic() + seconds
         mark = deadline.set(ends)
         try:
-            with _pooled(self.base).stream(
+            timeout = httpx.Timeout(seconds, connect=min(CONNECT_S * self._scale, seconds))
+            request = httpx.Request(
                 call.method,
                 call.path if "://" in call.path else self.base + call.path,
                 params=call.query,
                 json=call.body,
                 data=form,
                 headers=sent,
-                timeout=httpx.Timeout(seconds, connect=min(CONNECT_S * self._scale, seconds)),
-            ) as response:
+                extensions={"timeout": timeout.as_dict()},
+            )
+            with closing(_pooled(self.base).handle_request(request)) as response:
                 body = _read(response, str(call))
                 return response.status_code, body, self._retry_after(response.headers.get("retry-after"))
         except (httpx.HTTPError, httpx.InvalidURL) as problem:
@@ -180,11 +183,11 @@ def _tokens(settings: Mapping[str, str]) -> Tokens | None:
 @cache
 def _pooled(base: str) -> Any:
     """One pool of connections per taxi company, for the life of the process."""
-    from steps.taxi_api.transport import new_client
+    from steps.taxi_api.transport import DeadlineTransport
 
-    client = new_client()
-    atexit.register(client.close)
-    return client
+    transport = DeadlineTransport()
+    atexit.register(transport.close)
+    return transport
 
 
 def _read(response: Any, call: str) -> bytes:

@@ -67,7 +67,11 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class DeadlineTransport(httpx.HTTPTransport):
-    """httpx's own transport on a connection pool that watches the deadline."""
+    """httpx's own transport on a connection pool that watches the deadline. Use it inside a `deadline`.
+
+    Requests are given to it directly: what a client would add (redirects, cookies, proxies of the environment) is not
+    wanted here, and costs as much as the call.
+    """
 
     def __init__(self) -> None:
         context = httpx.create_ssl_context(trust_env=False)
@@ -79,8 +83,3 @@ class DeadlineTransport(httpx.HTTPTransport):
             keepalive_expiry=KEEP_ALIVE_S,
             network_backend=_Backend(),
         )
-
-
-def new_client() -> httpx.Client:
-    """A pooled client: no redirects, no proxies of the environment. Use it inside a `deadline`."""
-    return httpx.Client(transport=DeadlineTransport(), trust_env=False, follow_redirects=False)
