@@ -81,8 +81,8 @@ class _Children:
         """Write the next batch. Raises ExecutionFailure."""
         seeds = maker.seeds(run.created)  # before the row is held: others wait for it
         with ctx.transaction() as db:
-            held = map_runs.hold(db, run.id)
-            if held is not None and held.status == RUNNING and held.created == run.created:
+            held = _hold(db, run)
+            if held is not None and held.created == run.created:
                 held = map_runs.create(db, held, seeds, maker.flow, maker.definition, ctx.clock.now())
                 self._store.announce(db)
         return held
@@ -91,8 +91,8 @@ class _Children:
         """Let the next batch of those that have begun before go on; None when there are no more."""
         now = ctx.clock.now()
         with ctx.transaction() as db:
-            held = map_runs.hold(db, run.id)
-            found = map_runs.existing(db, held) if held is not None and held.status == RUNNING else []
+            held = _hold(db, run)
+            found = [] if held is None else map_runs.existing(db, held)
             if held is None or not found:
                 return None
             broken = [child for child in found if child.execution.status in BROKEN]
@@ -106,8 +106,8 @@ class _Children:
     def _over(self, run: MapRun, ctx: Any) -> TaskReceipt | JSON:
         """A run that goes on may have nothing left to do."""
         with ctx.transaction() as db:
-            held = map_runs.hold(db, run.id)
-            if held is None or held.status != RUNNING:
+            held = _hold(db, run)
+            if held is None:
                 return TaskReceipt(None)
             held = map_runs.over(db, held, ctx.clock.now())
         return TaskReceipt(None) if held.status == RUNNING else {"status": held.status}
@@ -132,8 +132,8 @@ class _Children:
     def _refuse(self, run: MapRun, failure: ExecutionFailure, ctx: Any) -> JSON:
         """The input of a child cannot be made: the whole run ends."""
         with ctx.transaction() as db:
-            held = map_runs.hold(db, run.id)
-            if held is not None and held.status == RUNNING:
+            held = _hold(db, run)
+            if held is not None:
                 map_runs.end(db, held, FAILED, ctx.clock.now())
                 self._store.announce(db)
         names = ("error", "cause", "kind", "location", "explain")
@@ -158,6 +158,13 @@ class _Children:
     def _digest(self, parent: Execution, ctx: Any) -> str:
         with ctx.transaction() as db:
             return map_runs.definition_of(db, parent.name)
+
+
+def _hold(db: Connection, run: MapRun) -> MapRun | None:
+    """The run as it is, held, if it still goes on for the call that it went on for. It may not: whoever makes that call
+    may have been given up for dead, and the run have been redriven since, with a newer definition."""
+    held = map_runs.hold(db, run.id)
+    return held if held is not None and held.status == RUNNING and held.token == run.token else None
 
 
 def _waits(frame: Frame, call: str) -> bool:

@@ -13,13 +13,16 @@ WITH given AS (
     FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
         AS g (name, flow, status, owner, wakes_at, state, events, sequence, runs, started_at, stopped_at, error,
             definition, header, cause, frame, input, output, first_id, history)
+), mine AS (
+    -- Held for as long as this takes: an owner that is given up meanwhile would leave behind what nobody takes up.
+    SELECT id FROM owners WHERE id = (SELECT max(owner) FROM given) FOR KEY SHARE
 ), made AS (
     INSERT INTO executions (id, name, flow, status, version, owner, wakes_at, state, events, sequence, runs, started_at,
         stopped_at, error, definition, header, cause, frame, input, output)
     OVERRIDING SYSTEM VALUE
     SELECT id, name, flow, status, 1, owner, wakes_at, state, events, sequence, runs, started_at, stopped_at, error,
         definition, header, cause, frame, input, output
-    FROM given WHERE owner IS NULL OR EXISTS (SELECT FROM owners o WHERE o.id = given.owner)
+    FROM given WHERE owner IS NULL OR EXISTS (SELECT FROM mine)
     ON CONFLICT (name) DO NOTHING RETURNING id, name
 ), told AS (
     INSERT INTO history (execution, first_id, events)

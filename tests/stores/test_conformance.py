@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -287,6 +288,25 @@ def test_a_lease_that_is_over_is_taken_over_and_the_late_owner_writes_nothing(sh
             create(zombie, "z", owned=True)
         zombie.enter(10.0)
         assert len(zombie.claim(NOW, 10).executions) == 1
+
+
+@pytest.mark.parametrize("what", ["start", "change"])
+def test_what_an_owner_is_writing_while_it_is_given_up_is_free_at_once(shared_url: str, what: str) -> None:
+    with opened(shared_url) as zombie, opened(shared_url) as other:
+        other.beat()  # so that it is not its turn to look for strays
+        zombie.enter(-1.0)
+        (made,) = create(zombie, "x", owned=True)
+        freed: list[int] = []
+        burying = threading.Thread(target=lambda: freed.append(other.beat()))
+        with zombie.transaction():
+            if what == "start":
+                create(zombie, "y", owned=True)
+            else:
+                zombie.commit([Change(made.key, 1, answer(made))])
+            burying.start()
+            burying.join(0.2)
+        burying.join()
+        assert {found.execution.name for found in other.claim(NOW, 10).executions} == {"x", *"y"[: what == "start"]}
 
 
 def test_taking_from_an_owner_that_is_gone_buries_it(shared_url: str) -> None:
