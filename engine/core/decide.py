@@ -124,22 +124,24 @@ def _root(run: Advance) -> Frame:
 
 
 def _waiting(run: Advance, token: str) -> Frame | None:
-    """The frame that waits for exactly this token, for changing."""
+    """The frame that waits for exactly this token, for reading: what is opened is written, even if nothing changes."""
     path, _, number = token.partition("#")
-    changed = run.changed
-    own = path in changed
-    frame = changed[path] if own else run.execution.frames.get(path)
+    frame = run.frame(path)
     if frame is None or frame.wait not in WAITING or frame.token != int(number or 0):
         return None
-    if not own:
-        changed[path] = frame = frame.copy()
     return frame
+
+
+def _calling(run: Advance, token: str) -> Frame | None:
+    """The frame whose call has this token, for reading."""
+    frame = _waiting(run, token)
+    return frame if frame is not None and frame.wait == TASK else None
 
 
 def _called(run: Advance, token: str) -> Frame | None:
     """The frame whose call has this token, for changing."""
-    frame = _waiting(run, token)
-    return frame if frame is not None and frame.wait == TASK else None
+    frame = _calling(run, token)
+    return None if frame is None else run.open(frame.path)
 
 
 def _resource(run: Advance, frame: Frame) -> Resource:
@@ -169,9 +171,10 @@ def _note_start(
 
 
 def _started(run: Advance, event: TaskStarted) -> None:
-    frame = _called(run, event.token)
+    frame = _calling(run, event.token)
     if frame is None or "resource" in frame.call or "started" in frame.call:
         return
+    frame = run.open(frame.path)
     resource = _resource(run, frame)
     _note_start(run, frame, resource, None, event.worker)
     frame.call = {**frame.call, "started": True}
@@ -182,15 +185,15 @@ def _started(run: Advance, event: TaskStarted) -> None:
 
 
 def _heartbeat(run: Advance, event: TaskHeartbeat) -> None:
-    frame = _called(run, event.token)
-    if frame is not None:
-        limit = frame.call["heartbeat"]
-        frame.beat = None if limit is None else event.time + limit
+    frame = _calling(run, event.token)
+    if frame is not None and frame.call["heartbeat"] is not None:
+        run.open(frame.path).beat = event.time + frame.call["heartbeat"]
 
 
 def _held(run: Advance, event: TaskHeld) -> None:
-    frame = _called(run, event.token)
+    frame = _calling(run, event.token)
     if frame is not None and "submitted" not in frame.call and "held" not in frame.call:
+        frame = run.open(frame.path)
         left = None if frame.due is None else frame.due - event.time
         frame.call = {**frame.call, "held": event.name, "left": left}
         frame.due = frame.beat = None
@@ -198,18 +201,21 @@ def _held(run: Advance, event: TaskHeld) -> None:
 
 def _returned(run: Advance, event: CallsReturned) -> None:
     for token in event.tokens:
-        frame = _called(run, token)
-        if frame is not None and "submitted" not in frame.call:
+        frame = _calling(run, token)
+        if frame is not None and not frame.call.keys() & {"submitted", "unmade"}:
+            frame = run.open(frame.path)
             frame.call = {**frame.call, "unmade": True}
 
 
 def _submitted(run: Advance, event: TaskSubmitted) -> None:
-    frame = _called(run, event.token)
+    frame = _calling(run, event.token)
     if frame is None or "submitted" in frame.call:
         return
     if "spread" in frame.call:
+        frame = run.open(frame.path)
         frame.call = {**frame.call, "submitted": True}
     elif "resource" not in frame.call:
+        frame = run.open(frame.path)
         resource = _resource(run, frame)
         if resource.family == "Activity":
             frame.call = {**frame.call, "submitted": True}  # it is in a queue, and starts when somebody takes it
@@ -295,11 +301,11 @@ def _timers(run: Advance, event: TimersFired) -> None:
 
 
 def _due(run: Advance, token: str) -> Frame | None:
-    """The frame that waits for this token, if the moment it waits for has come."""
+    """The frame that waits for this token, for changing, if the moment it waits for has come."""
     frame = _waiting(run, token)
     if frame is None or (frame.wakes is not None and run.time < frame.wakes):
         return None
-    return None if frame.wait == TASK and "held" in frame.call else frame
+    return None if frame.wait == TASK and "held" in frame.call else run.open(frame.path)
 
 
 def _note_timeout(run: Advance, frame: Frame, started: float | None) -> None:
