@@ -282,7 +282,7 @@ def _failed(run: Advance, event: TaskFailed) -> None:
 
 def _timer(run: Advance, event: TimerFired) -> None:
     frame = _due(run, event.token)
-    if frame is not None:
+    if frame is not None and not _outlived(run, frame):
         _note_timeout(run, frame, event.started)
         _wake(run, frame)
 
@@ -292,6 +292,8 @@ def _timers(run: Advance, event: TimersFired) -> None:
     for token in event.tokens:
         frame = _due(run, token)
         if frame is not None:
+            if _outlived(run, frame):
+                return
             _note_timeout(run, frame, None)
     for token in event.tokens:
         frame = _due(run, token)
@@ -306,6 +308,15 @@ def _due(run: Advance, token: str) -> Frame | None:
     if frame is None or (frame.wakes is not None and run.time < frame.wakes):
         return None
     return None if frame.wait == TASK and "held" in frame.call else run.open(frame.path)
+
+
+def _outlived(run: Advance, frame: Frame) -> bool:
+    """Whether the execution has timed out with what the frame waits for: where both come at one moment, the execution's
+    own limit is the first, in whatever order they are told of."""
+    deadline = run.execution.deadline
+    if deadline is not None and frame.wakes is not None and frame.wakes >= deadline:
+        _deadline(run, DeadlineReached(run.time))
+    return run.execution.status != RUNNING
 
 
 def _note_timeout(run: Advance, frame: Frame, started: float | None) -> None:
