@@ -106,7 +106,8 @@ class ItemReader:
             pages = [answer for answer in answers if _is_page(answer)]
             token = pages[-1].get("NextContinuationToken") if len(pages) == len(answers) else None
             if token:
-                return self._fetch(self.resource, {**self._arguments(data, scope), "ContinuationToken": token}, data)
+                following = {**(self._arguments(data, scope) or {}), "ContinuationToken": token}
+                return self._fetch(self.resource, following, data)
             objects = [entry["Key"] for page in pages for entry in page.get("Contents", ())] if self.flatten else []
             bucket = (self._arguments(data, scope) or {}).get("Bucket")
             places = [{"Bucket": bucket, "Key": key} for key in objects]
