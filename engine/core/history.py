@@ -8,10 +8,10 @@ and parameters are JSON texts.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from engine.core.events import HistoryEvent
+from engine.states.moments import moment
 from engine.values import JSON, dump
 
 TEXTS = frozenset({"input", "output", "parameters", "taskCredentials"})
@@ -37,7 +37,7 @@ def render(events: Iterable[HistoryEvent]) -> list[dict[str, Any]]:
 
 def _render(number: int, previous: int, time: float, kind: str, details: dict[str, JSON] | None) -> dict[str, Any]:
     event: dict[str, Any] = {
-        "timestamp": datetime.fromtimestamp(time, UTC),
+        "timestamp": moment(time),
         "type": kind,
         "id": number,
         "previousEventId": previous,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,8 @@ RUNTIME = "States.Runtime"
 """The flow itself is wrong: no retrier and no catcher takes it, not even by name (recorded on AWS)."""
 
 TIMEOUT = "States.Timeout"
+LONGEST = 99_999_999.0
+"""Most seconds between two tries where MaxDelaySeconds does not say it: the most that a flow can say at all."""
 HEARTBEAT = "States.HeartbeatTimeout"
 
 
@@ -43,9 +46,11 @@ def retry_delay(
     retrier: Retrier, used: int, draw: Callable[[], random.Random], retry_after: float | None = None
 ) -> float:
     """Seconds until the next try, after `used` retries by this retrier. `retry_after` is a lower bound."""
-    delay = retrier.interval * retrier.backoff_rate**used
-    if retrier.max_delay is not None:
-        delay = min(delay, retrier.max_delay)
+    longest = LONGEST if retrier.max_delay is None else retrier.max_delay
+    # After many retries the power is a number that no float holds.
+    grown = math.log(retrier.interval) + used * math.log(retrier.backoff_rate)
+    beyond = grown > math.log(longest) + 1
+    delay = longest if beyond else min(retrier.interval * retrier.backoff_rate**used, longest)
     if retrier.jitter:
         delay = draw().uniform(0, delay)
     return max(delay, retry_after or 0.0)

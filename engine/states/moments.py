@@ -10,6 +10,8 @@ TIMESTAMP = re.compile(
     re.ASCII,
 )
 
+LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_000, UTC)
+
 
 def parse_timestamp(text: object) -> float | None:
     """Seconds since the epoch, or None when the value is no timestamp."""
@@ -32,6 +34,11 @@ def _zone(text: str) -> timezone:
     return timezone(-offset if text[0] == "-" else offset)
 
 
+def moment(seconds: float) -> datetime:
+    """The time of so many seconds since the epoch; the last one that can be told for all that come later."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds < LATEST.timestamp() else LATEST
+
+
 def format_timestamp(seconds: float) -> str:
     """RFC 3339 in UTC with milliseconds, as AWS writes times in the context object."""
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+    return f"{moment(seconds).isoformat(timespec='milliseconds')[:-6]}Z"
