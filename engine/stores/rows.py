@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Final, cast
 
 import orjson
 
 from engine.core.events import Decision, HistoryEvent, StartTimer
-from engine.core.execution import LATER, ROOT, RUNNING, SUCCEEDED, Execution, Frame
+from engine.core.execution import FORMAT, LATER, ROOT, RUNNING, SUCCEEDED, Execution, Frame
 from engine.core.working import EXPRESS_SECONDS
 from engine.stores import Change, Redrive, Start, Stored
 from engine.values import JSON
@@ -30,12 +31,17 @@ COLUMNS: Final = frozenset(
 )
 """What of an execution has a column of its own; everything else changes with a redrive only, and stands in `header`."""
 
-NONE: Final = object()
+HEADER: Final = tuple(
+    (name, LATER.get(name, object())) for name in Execution.__slots__ if name != "frames" and name not in COLUMNS
+)
+"""The names of what stands there, each with the value that is left out."""
 
 FRESH: Final = Frame(ROOT, "", None, 0).to_json()
 
 RARE: Final = ("apart", "beat", "due", "earlier", "events", "output", "variables")
 """The fields of a frame that are mostly as in a fresh one."""
+USUAL: Final = tuple(FRESH[name] for name in RARE)
+rare_of: Final = attrgetter(*RARE)
 
 GIVEN_UP: Final = "this process was silent for longer than its lease; others have taken over"
 
@@ -158,10 +164,12 @@ def reopen_row(redriven: Redrive) -> tuple[Any, ...]:
 
 def header(execution: Execution) -> str:
     """The column `header`."""
-    facts = execution.header()
-    return encode(
-        {name: value for name, value in facts.items() if name not in COLUMNS and value != LATER.get(name, NONE)}
-    )
+    facts: dict[str, JSON] = {"format": FORMAT}
+    for name, usual in HEADER:
+        value = getattr(execution, name)
+        if value != usual:
+            facts[name] = value
+    return encode(facts)
 
 
 def redrives(text: str) -> int:
@@ -211,7 +219,8 @@ def frame_rows(decisions: Iterable[tuple[int, Decision]]) -> tuple[list[FrameRow
     for key, decision in decisions:
         for path, frame in decision.frames.items():
             before = decision.execution.frames.get(path)  # the decision has not been applied yet
-            kept, had = _kept(frame), _kept(before)
+            kept = None if frame is None or frame.fork is None else _kept(frame)
+            had = None if before is None or before.fork is None else _kept(before)
             if kept is not None and (
                 had is None or any(one is not other for one, other in zip(kept, had, strict=True))
             ):
@@ -256,7 +265,8 @@ def _beside(path: str, kept: tuple[JSON, ...]) -> str:
 
 def frame_body(frame: Frame) -> str:
     """A frame as JSON text, without what stands beside it."""
-    beside = _kept(frame) is not None
+    fork = frame.fork
+    beside = fork is not None and _kept(frame) is not None
     body: dict[str, JSON] = {
         "path": frame.path,
         "state": frame.state,
@@ -269,17 +279,15 @@ def frame_body(frame: Frame) -> str:
         "token": frame.token,
         "wait": frame.wait,
     }
-    for name in RARE:
-        value = getattr(frame, name)
-        if value or value != FRESH[name]:
-            body[name] = value
+    rare = rare_of(frame)
+    if rare != USUAL:
+        body.update((name, value) for name, value, usual in zip(RARE, rare, USUAL, strict=True) if value != usual)
     call = frame.call
     if call is not None:
         same = call["arguments"] is frame.input
         body["call"] = {name: value for name, value in call.items() if name != "arguments"} if same else call
     if frame.spent:
         body["spent"] = frame.spent
-    fork = frame.fork
     if fork is not None:
         body["fork"] = fork.to_json()
     if fork is not None and beside:
