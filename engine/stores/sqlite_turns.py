@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from engine.stores.sqlite_connection import BUSY_SECONDS
+from engine.stores.sqlite_connection import BUSY_SECONDS, Beginning
 
 LONGEST_SECONDS: Final = 0.005
 """A group that is older takes in nobody else: its members have waited long enough."""
@@ -47,6 +47,7 @@ class WriteTurns:
         self._turn = threading.Lock()
         self._count = threading.Lock()
         self._waiting = 0
+        self._beginning = Beginning()
         self._group: Group | None = None  # the open one; it is for whoever has the turn to touch
 
     @contextmanager
@@ -99,7 +100,7 @@ class WriteTurns:
             if self._connection is None:
                 self._connection = self._connect()
             if self._group is None:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._beginning(self._connection)
                 self._group = Group()
             self._connection.execute("SAVEPOINT member")
         except BaseException:

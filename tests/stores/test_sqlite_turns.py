@@ -6,11 +6,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from engine.stores import sqlite_turns
+from engine.stores.sqlite_connection import Beginning, connect
 from engine.stores.sqlite_turns import WriteTurns
 
 
@@ -168,3 +170,42 @@ def test_a_group_that_has_lasted_takes_in_nobody_else(
     monkeypatch.setattr(sqlite_turns, "LONGEST_SECONDS", -1.0)
     assert [writer.problem for writer in group(turns)] == [None] * 3
     assert Disk.commits == 3
+
+
+class Looks:
+    """Counts how often a connection tries to begin."""
+
+    def __init__(self, enough: int) -> None:
+        self.count, self.enough, self.reached = 0, enough, threading.Event()
+
+    def __call__(self, statement: str) -> None:
+        self.count += statement == "BEGIN IMMEDIATE"
+        if self.count == self.enough:
+            self.reached.set()
+
+
+def test_in_a_crowd_whoever_waits_looks_as_often_as_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(connect(tmp_path / "x.db")) as ours, closing(connect(tmp_path / "x.db")) as theirs:
+        begin = Beginning()
+
+        def waited(enough: int) -> int:
+            looks = Looks(enough)
+            ours.set_trace_callback(looks)
+            theirs.execute("BEGIN IMMEDIATE")
+            waiting = threading.Thread(target=begin, args=(ours,))
+            waiting.start()
+            assert looks.reached.wait(10)
+            waiting.join(0.02)
+            theirs.execute("COMMIT")
+            waiting.join()
+            assert ours.in_transaction
+            ours.execute("COMMIT")
+            return looks.count
+
+        assert waited(1) == 1, "SQLite waits by itself"
+        assert waited(5) >= 5, "after that a crowd is expected"
+        monkeypatch.setattr("engine.stores.sqlite_connection.BUSY_SECONDS", 0.01)
+        theirs.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            begin(ours)
+        assert ours.execute("PRAGMA busy_timeout").fetchone() == (10,), "whoever reads is as patient as before"
