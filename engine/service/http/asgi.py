@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from engine.service.http.messages import Request, Response
+from engine.service.http.messages import Request
 from engine.service.http.service import HttpService
 
 Scope = MutableMapping[str, Any]
@@ -55,14 +55,15 @@ class AsgiApp:
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
             await send({"type": "http.response.body", "body": response.body})
             return
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await self._stream(response, receive, send)
+        try:
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await self._stream(iter(response.body), receive, send)
+        finally:
+            response.drop_body()
 
-    async def _stream(self, response: Response, receive: Receive, send: Send) -> None:
+    async def _stream(self, parts: Iterator[bytes], receive: Receive, send: Send) -> None:
         """Send what comes until it ends or the caller has gone."""
-        assert not isinstance(response.body, bytes)
         loop = asyncio.get_running_loop()
-        parts = iter(response.body)
         gone = asyncio.ensure_future(_gone(receive))
         try:
             while not gone.done():
@@ -75,7 +76,6 @@ class AsgiApp:
                 await send({"type": "http.response.body", "body": END})
         finally:
             gone.cancel()
-            _close(parts)
 
     def close(self) -> None:
         """Take no more requests."""
@@ -123,9 +123,3 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
-
-
-def _close(parts: Iterator[bytes]) -> None:
-    close = getattr(parts, "close", None)
-    if close is not None:
-        close()

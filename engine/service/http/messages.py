@@ -68,6 +68,13 @@ class Response:
         """Whether the body comes bit by bit."""
         return not isinstance(self.body, bytes)
 
+    def drop_body(self) -> None:
+        """Send the head alone. A stream that nobody will read is ended, so that its place is free again."""
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()
+        self.body = b""
+
     def json(self) -> Any:
         """The body read as JSON, for tests and callers in process."""
         assert isinstance(self.body, bytes)

@@ -148,7 +148,7 @@ class HttpService:
             response = self._refuse(Refused(FALLBACK), ask)
         response.headers |= {**EVERYWHERE, "X-Request-Id": ask.id}
         if request.method == "HEAD":
-            response.body = b""
+            response.drop_body()
         self._tell(ask, response, began)
         return response
 

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from engine.errors import EngineError
@@ -90,9 +91,8 @@ class _Body:
     """A stream that gives its place back when it ends, however it ends."""
 
     def __init__(self, streams: Streams, read: Read, settings: Mapping[str, Any], first: Ending, follow: bool) -> None:
-        self._streams = streams
         self._parts = streams.parts(read, settings, first, follow)
-        self._open = True
+        self._places = [streams]
 
     def __iter__(self) -> _Body:
         return self
@@ -105,10 +105,9 @@ class _Body:
             raise
 
     def close(self) -> None:
-        """Give the place back, once."""
-        if self._open:
-            self._open = False
-            self._streams.release()
+        """Give the place back, once: who waits for a part and who hangs up may be two threads, at the same time."""
+        with suppress(IndexError):
+            self._places.pop().release()
 
 
 def encode_event(event: Mapping[str, Any]) -> bytes:
