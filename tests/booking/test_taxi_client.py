@@ -172,6 +172,15 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
     assert create(peer(lambda connection: connection.sendall(answer)).url)["status"] == "CONFIRMED"
 
 
+def test_a_cookie_of_one_call_does_not_go_with_the_calls_of_other_bookings(peer: Any) -> None:
+    head = b"HTTP/1.1 201 Created\r\nSet-Cookie: AWSALB=one; Path=/\r\nConnection: close\r\n"
+    answer = head + b"Content-Length: %d\r\n\r\n%s" % (len(RIDE), RIDE)
+    there = peer(lambda connection: connection.sendall(answer))
+    for _ in range(2):
+        create(there.url)
+    assert [b"cookie" in request.lower() for request in there.requests] == [False, False]
+
+
 def test_without_an_address_the_error_says_what_to_do() -> None:
     with pytest.raises(StepError) as caught:
         client("")
