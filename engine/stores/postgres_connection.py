@@ -41,7 +41,8 @@ class Session(psycopg.Connection[Any]):
 
     def command(self, text: str) -> None:
         """Run BEGIN, COMMIT and the like: a seventh of what `execute` costs here."""
-        result = self.pgconn.exec_(text.encode())
+        with self.lock:  # as `execute` does: another thread's answer would be thrown away on the way to ours
+            result = self.pgconn.exec_(text.encode())
         if result.status == ExecStatus.COMMAND_OK:
             return
         problem = psycopg.errors.error_from_result(result, encoding=self.info.encoding)

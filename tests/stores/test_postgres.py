@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from engine.errors import LeaseLost, StoreUnavailable
 from engine.stores import Wanted, open_store
+from engine.stores.postgres_connection import connect
 from tests.stores.servers import schema
 from tests.stores.test_conformance import NOW, create, opened
 
@@ -82,3 +84,14 @@ def test_a_start_without_an_answer_is_found_again(server: str) -> None:
         (begun,) = create(store, "one")
         assert begun.key == store.load("one").key
         assert sorted(found.name for found in store.list(Wanted())) == ["first", "one"]
+
+
+def test_a_command_waits_for_a_statement_of_another_thread(server: str) -> None:
+    """libpq lets one thread use a connection at a time, and would throw the other one's answer away."""
+    with connect(server) as connection, ThreadPoolExecutor(1) as threads:
+        with connection.lock:
+            begun = threads.submit(connection.command, "BEGIN")
+            with pytest.raises(TimeoutError):
+                begun.result(0.2)
+        begun.result(10)
+        connection.command("ROLLBACK")
