@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -43,10 +43,10 @@ def invoke(step: Step, command: ScheduleTask, context: CallContext, schemas: Pat
             if step.is_async:
                 import asyncio  # costs start-up time that most runs need not pay
 
-                answer = asyncio.run(step.handler(command.arguments, context))
+                answer = asyncio.run(_own(step.handler(command.arguments, context)))
             else:
                 answer = step.handler(command.arguments, context)
-        except Exception as problem:
+        except (Exception, SystemExit) as problem:
             raise call.broken(problem) from None
         return call.answered(answer)
 
@@ -57,10 +57,28 @@ async def invoke_async(step: Step, command: ScheduleTask, context: CallContext, 
         call = _Call(step, command, context, schemas)
         call.check()
         try:
-            answer = await step.handler(command.arguments, context)
-        except Exception as problem:
+            answer = await _own(step.handler(command.arguments, context))
+        except (Exception, SystemExit) as problem:
             raise call.broken(problem) from None
         return call.answered(answer)
+
+
+class Cancelled(Exception):
+    """A step awaited something that was cancelled."""
+
+
+async def _own(call: Awaitable[Any]) -> Any:
+    """What the call answers. Only whoever cancels this very task ends it: a step that awaits something else that was
+    cancelled has failed, and would take its call along that nobody makes again."""
+    import asyncio
+
+    try:
+        return await call
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise Cancelled from None
 
 
 _UNTOLD: AbstractContextManager[None] = nullcontext()
@@ -125,8 +143,9 @@ class _Call:
         failed = TaskFailed(self.command.token, error, cause, moment, self.started, retry_after, note)
         return Declined(failed, keep=keep)
 
-    def broken(self, problem: Exception) -> Exception:
-        """What to raise for what the step raised."""
+    def broken(self, problem: Exception | SystemExit) -> Exception:
+        """What to raise for what the step raised. One that wants to end the process (`sys.exit`) ends its call: its
+        thread has other work to do."""
         if isinstance(problem, StepError):
             return self.declined(problem.error, problem.cause, problem.retry_after, keep=problem.keep)
         if isinstance(problem, TaskTimeout):
@@ -159,7 +178,7 @@ def _note(context: CallContext) -> str | None:
     return "; ".join(context.notes) if context.notes else None
 
 
-def _crash(step: Step, crash: Exception) -> str:
+def _crash(step: Step, crash: BaseException) -> str:
     """Where a step broke. Not the exception's text: it may quote personal data; the debug log has all of it."""
     frames = traceback.extract_tb(crash.__traceback__)
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"

@@ -40,7 +40,7 @@ class Machines:
         self._steps = resources.steps
         self._stored: dict[str, StateMachine] = {}
         self._digests: dict[int, tuple[StateMachine, str]] = {}
-        self._pinned: dict[int, dict[str, StateMachine]] = {}
+        self._pinned: dict[int, tuple[StateMachine, dict[str, StateMachine]]] = {}
 
     def ready(self, flow: Definition) -> StateMachine:
         """The machine of a flow, read if need be, with all its resources at hand.
@@ -57,12 +57,15 @@ class Machines:
 
     def digest(self, machine: StateMachine) -> str:
         """The content hash of a machine that is ready; kept with the machine itself, whose id is the key."""
-        if id(machine) not in self._digests:
-            if len(self._digests) >= MOST_KEPT:
+        found = self._digests.get(id(machine))
+        if found is None:
+            if (
+                len(self._digests) >= MOST_KEPT
+            ):  # other threads ask too: what was found is answered, not looked up again
                 self._digests.clear()
                 self._pinned.clear()
-            self._digests[id(machine)] = (machine, content_hash(machine.source))
-        return self._digests[id(machine)][1]
+            found = self._digests[id(machine)] = (machine, content_hash(machine.source))
+        return found[1]
 
     def pins(self, machine: StateMachine) -> dict[str, str]:
         """The flows that a machine may start, by name, and those that these may start: their content hashes.
@@ -70,9 +73,10 @@ class Machines:
         Raises DefinitionError, UnknownStep, UnsupportedResource.
         """
         self.digest(machine)
-        if id(machine) not in self._pinned:
-            self._pinned[id(machine)] = self._beside(machine)
-        return {name: self.digest(found) for name, found in self._pinned[id(machine)].items()}
+        known = self._pinned.get(id(machine))
+        if known is None:
+            known = self._pinned[id(machine)] = (machine, self._beside(machine))
+        return {name: self.digest(found) for name, found in known[1].items()}
 
     def _beside(self, machine: StateMachine) -> dict[str, StateMachine]:
         """The flow files that a machine names, and those that these name. They may go in circles."""
@@ -95,7 +99,7 @@ class Machines:
         return all(self._store.knows(self.digest(kept)) for kept in self._family(machine))
 
     def _family(self, machine: StateMachine) -> Iterable[StateMachine]:
-        return machine, *self._pinned.get(id(machine), {}).values()
+        return machine, *self._pinned.get(id(machine), (machine, {}))[1].values()
 
     def of(self, digest: str) -> StateMachine:
         """The machine that a stored execution began with, whatever its file says today. `HASH#STATE` is the
