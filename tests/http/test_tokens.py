@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jwt
@@ -15,7 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from engine.errors import EngineError
 from engine.service.http import Response
-from engine.service.http.tokens import APART_SECONDS, KEPT_SECONDS, JwtVerifier, Keys, Unreachable, configured
+from engine.service.http.tokens import (
+    APART_SECONDS,
+    KEPT_SECONDS,
+    JwtVerifier,
+    Keys,
+    Unreachable,
+    configured,
+    fetch_json,
+)
 from tests.http.conftest import ANA, BEN, Front, wish
 from tests.http.issuer import AUDIENCE, Issuer
 
@@ -260,3 +270,27 @@ def test_nothing_of_a_request_can_write_a_line_of_the_response(front: Make) -> N
     hostile = service.ask("GET", "/v1/bookings/\u202e\u0000%0d%0a'\"><script>")
     assert hostile.status == 400
     assert "<script>" not in hostile.body.decode()  # type: ignore[union-attr]
+
+
+def test_an_issuer_that_takes_long_holds_up_nobody_whose_key_is_known(issuer: Issuer) -> None:
+    moment, asked, answers = [0.0], threading.Event(), threading.Event()
+    answers.set()
+
+    def fetch(url: str) -> Mapping[str, Any]:
+        asked.set()
+        assert answers.wait(10)
+        return fetch_json(url)
+
+    keys = Keys(issuer.url, None, fetch, lambda: moment[0])
+    known = keys.find("k1")
+    answers.clear()
+    asked.clear()
+    moment[0] = KEPT_SECONDS + 1
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            first = threads.submit(keys.find, "k1")
+            assert asked.wait(10)
+            assert threads.submit(keys.find, "k1").result(5) is known
+        finally:
+            answers.set()
+        assert first.result(10) is not None

@@ -51,18 +51,31 @@ class Keys:
 
     def find(self, key_id: str | None) -> Any:
         """The key of that id; None when the issuer has none. Raises Unreachable when no keys are known at all."""
-        with self._guard:
-            old = self._now() > self._fetched + KEPT_SECONDS
-            if (old or self._of(key_id) is None) and self._now() > self._tried + APART_SECONDS:
-                self._refresh()
-            if not self._keys:
-                raise Unreachable
-            return self._of(key_id)
+        known = self._of(key_id)
+        if known is None or self._now() > self._fetched + KEPT_SECONDS:
+            # An issuer that takes long holds up nobody whose key is known, however old that is.
+            if self._guard.acquire(blocking=known is None):
+                try:
+                    if self._is_due(key_id):
+                        self._refresh()
+                finally:
+                    self._guard.release()
+            known = self._of(key_id)
+        if not self._keys:
+            raise Unreachable
+        return known
+
+    def _is_due(self, key_id: str | None) -> bool:
+        """Whether the issuer is to be asked: another thread may just have done so."""
+        now = self._now()
+        old = now > self._fetched + KEPT_SECONDS
+        return (old or self._of(key_id) is None) and now > self._tried + APART_SECONDS
 
     def _of(self, key_id: str | None) -> Any:
-        if key_id is None and len(self._keys) == 1:
-            return next(iter(self._keys.values()))
-        return self._keys.get(key_id)
+        keys = self._keys  # replaced as a whole by the thread that asks the issuer
+        if key_id is None and len(keys) == 1:
+            return next(iter(keys.values()))
+        return keys.get(key_id)
 
     def _refresh(self) -> None:
         self._tried = self._now()
