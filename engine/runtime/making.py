@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from engine.core.events import CallsReturned, Command, Event, ScheduleTask, TaskHeartbeat
-from engine.errors import EngineError, UnknownStep, UnsupportedResource
+from engine.errors import UnknownStep, UnsupportedResource
 from engine.runtime.calls import Declined, invoke, invoke_async, invoke_keeping
 from engine.runtime.context import CallContext, EngineHost
 from engine.runtime.held import Held
@@ -248,7 +248,7 @@ class Calls:
             return invoke(step, command, context, self.schemas)
         except Declined as failure:
             return [failure.event]
-        except EngineError as problem:
+        except Exception as problem:  # the engine's own, whatever it is: a thread that ended with it would be missed
             return [problem]
 
     async def _attempt_async(self, step: Step, held: Held, command: ScheduleTask) -> None:
@@ -257,7 +257,7 @@ class Calls:
             events: list[Any] = await invoke_async(step, command, context, self.schemas)
         except Declined as failure:
             events = [failure.event]
-        except EngineError as problem:
+        except Exception as problem:
             events = [problem]
         self.inbox.put((held.key, command.token, events, step.name))
 

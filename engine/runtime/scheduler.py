@@ -158,7 +158,7 @@ class Scheduler:
         if token is not None:
             held.calls.discard(token)
         for event in events:
-            if isinstance(event, EngineError):
+            if isinstance(event, Exception):
                 self.set_aside(held, event)
                 return
             self.feed(held, event)

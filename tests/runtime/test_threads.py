@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from engine import Engine
+from engine import Engine, StepRegistry, step
 from engine.definition import load
 from engine.runtime import machines
 from engine.runtime.pool import Pace
 from engine.runtime.worker import Worker
 
 PATIENCE = 20.0
-FLOW = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "step:work", "End": True}}}
+FLOW: dict[str, Any] = {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "step:work", "End": True}}}
 
 
 def leaves(payload: Any, ctx: Any) -> Any:
@@ -73,6 +73,37 @@ def test_a_step_that_wants_to_end_the_process_fails_and_the_worker_goes_on(where
 
 def test_a_step_that_awaits_what_was_cancelled_fails_and_is_not_waited_for_ever(work: Any) -> None:
     assert work(awaits_what_was_cancelled) == [("FAILED", "Cancelled"), ("SUCCEEDED", "done")]
+
+
+def test_a_step_that_cannot_be_checked_is_set_aside_and_the_worker_goes_on(
+    where: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "broken.json").write_text("{")
+
+    @step("work", output="broken.json")
+    def work(payload: Any, ctx: Any) -> Any:
+        return payload
+
+    @step("sound")
+    def sound(payload: Any, ctx: Any) -> Any:
+        return payload
+
+    steps = StepRegistry()
+    steps.add(*(getattr(declared, "__step__") for declared in (work, sound)))  # noqa: B009
+    steps.schemas = tmp_path
+    with Engine(f"sqlite:///{tmp_path}/work.db", steps=steps) as engine:
+        worker = Worker(engine, concurrency=1)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        try:
+            worker.submit(FLOW, "first", name="first")
+            second = {"StartAt": "T", "States": {"T": {**FLOW["States"]["T"], "Resource": "step:sound"}}}
+            assert worker.submit(second, "second").result(PATIENCE).output == "second"
+        finally:
+            worker.stop(patience=0)
+            thread.join(PATIENCE)
+        assert engine.describe("first")["status"] == "RUNNING"
+    assert "execution first cannot go on here: JSONDecodeError" in caplog.text
 
 
 def test_what_is_known_of_a_flow_may_be_forgotten_while_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

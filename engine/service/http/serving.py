@@ -110,8 +110,9 @@ class Jobs:
             self._turns[name] = turn
             try:
                 self._worker.submit(machine, {}, name=f"{name}-{turn}")
-            except EngineError as problem:
-                logger.warning("the job %s could not be started: %s", name, problem)
+            except Exception as problem:  # a hook's too: one bad turn must not end the others
+                text = problem if isinstance(problem, EngineError) else type(problem).__name__
+                logger.warning("the job %s could not be started: %s", name, text)
 
 
 def run_worker(worker: Worker) -> threading.Thread:
