@@ -11,7 +11,7 @@ import pytest
 from steps.simulator.rides import token
 from steps.simulator.supplier import Order
 from tests.booking.listening import SECRET, listening
-from tests.booking.test_cancel import booking, in_three_hours
+from tests.booking.test_cancel import booking, cancel, in_three_hours
 from tests.booking.test_track import plan_of
 from tests.booking.world import BOOKING, ROOT, START, World, scheduled
 
@@ -329,3 +329,20 @@ def test_of_two_rides_the_one_with_the_passenger_on_board_is_the_booking_s(world
     assert (after["ride_ref"], after["status"], after["attention"]) == (live["ride_ref"], "IN_PROGRESS", 1)
     assert after["ride_ref"] != before
     assert here.violations() == []
+
+
+def test_a_passenger_in_the_second_ride_of_a_cancelled_booking_is_for_people(world: Any) -> None:
+    """The taxi company made two rides and refuses to cancel the second one: nothing of ours can undo that."""
+    boards = {"op": "cancelRide", "nth": 2, "fault": "cancel_ride_in_progress"}
+    here = world(plan={"faults": [{"op": "createRide", "fault": "two_live_rides"}, boards]})
+    assert here.book(in_three_hours()).output["status"] == "CONFIRMED"
+    assert cancel(here).output["status"] == "CANCELLED"
+    before = len(here.events())
+    here.clock.advance(130)
+    for _ in range(3):
+        sweep(here)
+        here.clock.advance(130)
+    assert [ride["status"] for ride in here.sim.rides() if ride["live"]] == ["PASSENGER_ON_BOARD"]
+    assert (booking(here)["status"], booking(here)["attention"]) == ("CANCELLED", 1)
+    assert here.events()[before:] == ["attention_required"]
+    assert {row["result"] for row in here.rows("SELECT result FROM orphan_watch")} == {"ALIVE"}
