@@ -42,7 +42,10 @@ class Audit:
         self._read_log()
         ago = f"'{stamp(datetime.now(UTC) - timedelta(hours=1))}'"
         for name, query in invariants.QUERIES.items():
-            self._note(name, (list(row.values()) for row in self.rows(query.replace("${yesterday}", ago))))
+            found = self.rows(query.replace("${yesterday}", ago))
+            if name.startswith("I04"):
+                name, found = f"{name}, or the passenger sits in it and people were told", self._not_for_people(found)
+            self._note(name, (list(row.values()) for row in found))
         wrong = list(wrong)
         self._note("I15 one key, one booking, one answer", (text for text in wrong if text.startswith("I15")))
         self._note("I16 every transition is an edge", invariants.impossible_transitions(self.rows))
@@ -65,6 +68,15 @@ class Audit:
 
     def _note(self, name: str, violations: Iterable[Any]) -> None:
         self.found[name] = list(violations)
+
+    def _not_for_people(self, found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Of bookings that ended without a ride those whose live ride could still be cancelled, or that nobody was told
+        of. A taxi company that makes two rides of one create (two_live_rides) may have a passenger in the second one
+        before anybody knows of it: it refuses to cancel that, and only people can sort it out."""
+        alive = [ride for ride in self.company.rides() if ride["live"]]
+        told = {row["booking_id"] for row in self.rows("SELECT booking_id FROM bookings WHERE attention = 1")}
+        open_ = {ride["booking_id"] for ride in alive if ride["status"] != "PASSENGER_ON_BOARD"}
+        return [row for row in found if row["booking_id"] in open_ or row["booking_id"] not in told]
 
     def _take_in_truth(self) -> None:
         self.company.look()

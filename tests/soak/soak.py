@@ -42,6 +42,7 @@ SWEEPS: Final = ("every_s: 60", "every_s: 15")
 SETTLED: Final = "status NOT IN ('REQUESTED','PENDING_CONFIRMATION','COMPENSATING','CANCELLATION_PENDING')"
 GOES_ON: Final = "b.status IN ('CONFIRMED','DRIVER_ASSIGNED','DRIVER_EN_ROUTE','DRIVER_ARRIVED','IN_PROGRESS')"
 LATEST_COMMIT_S: Final = 60
+UNPUBLISHED: Final = "outbox WHERE published_at IS NULL"
 KINDS: Final = (("api-1", "api-2"), ("api-1", "api-2"), ("relay-1", "relay-2", "dispatcher"))
 
 
@@ -198,8 +199,14 @@ class Soak:
         return ["--events", f"log:{self.folder / 'events.jsonl'}", *where]
 
     def _dispatch_the_rest(self) -> None:
-        """All processes but the taxi company end; the dispatcher then takes in what is left."""
-        self.processes.end(*(name for kind in KINDS for name in kind))
+        """All processes but the taxi company end, those that make events first: rides go on while everybody is quiet,
+        and what they tell is to be relayed. The dispatcher then takes in what is left."""
+        apis, _, others = KINDS
+        self.processes.end(*apis)
+        until = time.monotonic() + self.patience
+        while self._one(UNPUBLISHED) and time.monotonic() < until:
+            time.sleep(0.2)
+        self.processes.end(*others)
         command = [sys.executable, "-m", "steps.dispatcher", *self._dispatching]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=self.patience)
 
@@ -262,7 +269,7 @@ class Soak:
                 "executions WHERE status = 'RUNNING' AND flow NOT IN ('track', 'sweep', 'webhook')"
                 " AND state NOT IN ('CancelRide', 'NeedPeople', 'SlowCancel')"  # unsettled, or for people to decide
             ),
-            "events unpublished": self._one("outbox WHERE published_at IS NULL"),
+            "events unpublished": self._one(UNPUBLISHED),
             "rides that nobody has looked at": self._one(unseen),
             "references that nobody has looked at": self._one("orphan_watch WHERE result IS NULL"),
         }
