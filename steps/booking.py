@@ -195,7 +195,7 @@ def fail(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             if "rebooking" in booking.doc:
                 code = "rebooking_failed"  # whatever the reason: the ride that the member had is gone
             booking = _end(repo, booking, _failing(booking, error, attempts), failures.failure(code))
-    if booking.failure_code == failures.OURS:
+    if failures.is_ours(booking.failure_code):
         ctx.log(f"booking {booking.booking_id} failed for a reason of ours", warning=True, error=error)
     ctx.note(str(booking.failure_code))
     return render(booking)

@@ -59,9 +59,8 @@ class Machines:
         """The content hash of a machine that is ready; kept with the machine itself, whose id is the key."""
         found = self._digests.get(id(machine))
         if found is None:
-            if (
-                len(self._digests) >= MOST_KEPT
-            ):  # other threads ask too: what was found is answered, not looked up again
+            if len(self._digests) >= MOST_KEPT:
+                # Other threads ask too: what was found is answered, not looked up again.
                 self._digests.clear()
                 self._pinned.clear()
             found = self._digests[id(machine)] = (machine, content_hash(machine.source))

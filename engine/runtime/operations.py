@@ -48,9 +48,9 @@ class Operations:
         runs it. What had succeeded is not run again; retries and time-outs begin anew.
 
         `flow`: a newer definition, which must have the unfinished states in the same place; what it starts is what lies
-        beside it now. `input` replaces the input
-        of the state that failed, `patch` changes it (a JSON Merge Patch); with more than one unfinished state, `at`
-        names the state, or its path. Such a state gets a new idempotency key; others keep theirs.
+        beside it now. `input` replaces the input of the state that failed, `patch` changes it (a JSON Merge Patch);
+        with more than one unfinished state, `at` names the state, or its path. Such a state gets a new idempotency key;
+        others keep theirs.
 
         Raises ExecutionNotFound, NotRedrivable, InvalidInput, Conflict, and as `start` for `flow`.
         """

@@ -11,8 +11,9 @@ from engine.service.errors import ApiError, named
 from engine.service.json_text import NotJson, read
 from engine.service.machines import Params
 from engine.service.paging import page
-from engine.service.records import Activity, Records, Task, moment
+from engine.service.records import Activity, Records, Task
 from engine.service.tags import put_tags
+from engine.states.moments import moment
 from engine.values import dump
 
 DEFAULT_KEY = {"type": "AWS_OWNED_KEY"}

@@ -19,8 +19,9 @@ from engine.service.json_text import NotJson, read
 from engine.service.machines import Params, facts
 from engine.service.map_runs import list_children
 from engine.service.paging import page
-from engine.service.records import Alias, Machine, Records, Revision, Run, Version, moment
+from engine.service.records import Alias, Machine, Records, Revision, Run, Version
 from engine.service.summaries import fits_redrives, latest, redrives, route, summary
+from engine.states.moments import moment
 from engine.values import JSON, dump, equal
 
 LONGEST_SECONDS: Final = 365 * 86_400.0

@@ -11,10 +11,11 @@ from engine.service import arns
 from engine.service.activity_guard import require_activities
 from engine.service.errors import ApiError, invalid, no_machine
 from engine.service.paging import page
-from engine.service.records import Machine, Records, Revision, Version, moment
+from engine.service.records import Machine, Records, Revision, Version
 from engine.service.references import variable_references
 from engine.service.tags import put_tags
 from engine.service.validation import accept
+from engine.states.moments import moment
 
 Params = dict[str, Any]
 

@@ -10,8 +10,9 @@ from engine.service.errors import invalid
 from engine.service.machines import Params
 from engine.service.map_children import Children
 from engine.service.paging import page
-from engine.service.records import MapRun, Records, moment
+from engine.service.records import MapRun, Records
 from engine.service.summaries import fits_redrives, latest, summary
+from engine.states.moments import moment
 
 CHANGEABLE = ("maxConcurrency", "toleratedFailurePercentage", "toleratedFailureCount")
 ENDINGS = {SUCCEEDED: "succeeded", FAILED: "failed", TIMED_OUT: "timedOut", ABORTED: "aborted"}

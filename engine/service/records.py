@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, TypeVar
 
 from engine.core.events import HistoryEvent
@@ -18,16 +17,10 @@ from engine.core.spreading import Family
 from engine.machine import StateMachine
 from engine.service import arns
 from engine.service.errors import ApiError, no_activity, no_execution, no_machine, no_map_run
-from engine.states import moments
 from engine.states.map_items import allowed_failures
 from engine.values import JSON
 
 Found = TypeVar("Found")
-
-
-def moment(seconds: float) -> datetime:
-    """A time as boto3 gives it."""
-    return moments.moment(seconds)
 
 
 class Revision:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.service.records import Run, moment
+from engine.service.records import Run
+from engine.states.moments import moment
 
 
 def summary(run: Run) -> dict[str, Any]:

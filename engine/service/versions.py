@@ -8,7 +8,8 @@ from engine.service import arns
 from engine.service.errors import ApiError, invalid, no_machine, no_resource
 from engine.service.machines import Params, publish
 from engine.service.paging import page
-from engine.service.records import Alias, Machine, Records, moment
+from engine.service.records import Alias, Machine, Records
+from engine.states.moments import moment
 
 FIRST: Final = "INITIAL"
 """How a request names the first revision, which has no id."""

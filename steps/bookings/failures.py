@@ -7,9 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-OURS = "internal_error"
-"""The code of what no member and no taxi company has done: somebody should look."""
-
 
 def code_of(error: str, *, after_a_ride: bool, rules: list[str]) -> str:
     """The failure code of an ASL error name.
@@ -47,6 +44,11 @@ def rejection(refused: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "suggested_action": "REQUOTE" if stale else "CHANGE_REQUEST",
         "errors": [dict(rule) for rule in refused],
     }
+
+
+def is_ours(code: str | None) -> bool:
+    """Whether a code stands for what neither the member nor the taxi company has done: somebody should look."""
+    return code == str(_table()["default"])
 
 
 @cache

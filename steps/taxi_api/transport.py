@@ -70,7 +70,7 @@ class DeadlineTransport(httpx.HTTPTransport):
     """httpx's own transport on a connection pool that watches the deadline. Use it inside a `deadline`.
 
     Requests are given to it directly: what a client would add (redirects, cookies, proxies of the environment) is not
-    wanted here, and costs as much as the call.
+    wanted here, and costs a third as much as the call itself.
     """
 
     def __init__(self) -> None:
