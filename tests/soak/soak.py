@@ -27,6 +27,7 @@ from typing import Any, Final
 
 import httpx
 import psycopg
+from psycopg import sql
 
 from tests.booking.world import ROOT
 from tests.http.issuer import AUDIENCE, Issuer
@@ -303,6 +304,18 @@ class Soak:
         report.messages = len((self.folder / "sent.jsonl").read_bytes().splitlines())
         report.invariants = {name: len(rows) for name, rows in found.items()}
         report.violations = {name: rows[:SHOWN] for name, rows in found.items() if rows}
+        if report.violations:
+            self._keep_evidence()
+
+    def _keep_evidence(self) -> None:
+        """All tables, and the taxi company's rides, beside the logs: the database does not outlive the soak."""
+        (self.folder / "rides.json").write_text(json.dumps(self.company.rides()))
+        query = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+        for (table,) in self.db.execute(query).fetchall():
+            copy = sql.SQL("COPY {} TO STDOUT WITH (FORMAT csv, HEADER)").format(sql.Identifier(table))
+            with self.db.cursor().copy(copy) as rows, (self.folder / f"{table}.csv").open("wb") as file:
+                file.writelines(rows)
+        self._say(f"what was found is to be read in the tables, which are in {self.folder}")
 
 
 def _answers(base: str) -> bool:
