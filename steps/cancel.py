@@ -10,7 +10,9 @@ from steps.bookings.attempts import Attempts
 from steps.bookings.booking import PROVIDER, Booking
 from steps.bookings.following import RIDE as OUR_WORDS
 from steps.bookings.following import changes, seen
+from steps.bookings.keys import Sealed
 from steps.bookings.owners import NOT_FOUND, owned
+from steps.bookings.personal import opened
 from steps.bookings.repository import CANCELLING, Repository, repository
 from steps.bookings.resource import render
 from steps.bookings.shapes import BOOKING_ID, MONEY, STORE_ERRORS, about_a_booking
@@ -20,6 +22,7 @@ from steps.taxi_api.errors import ERRORS
 from steps.taxi_api.operations import Taxi
 
 MEMBER_REQUEST = "MEMBER_REQUEST"
+LONGEST_REASON = 300
 
 UNKEPT = ("REQUESTED", "PENDING_CONFIRMATION")
 """Statuses of bookings without a known ride."""
@@ -68,7 +71,7 @@ def fee(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 
 @step(
     "cancel.begin",
-    input=about_a_booking(fee=MONEY, reason={"type": ["string", "null"], "maxLength": 300}),
+    input=about_a_booking(fee=MONEY, reason={"type": ["string", "object", "null"], "maxLength": LONGEST_REASON}),
     output={"type": "object", "required": ["booking", "dispatched"]},
     errors=STORE_ERRORS,
     transactional=True,
@@ -76,14 +79,16 @@ def fee(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 def begin(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """The member wants no ride any more: from here on the booking belongs to the cancellation.
 
-    A booking that never asked for a ride is over at once.
+    A booking that never asked for a ride is over at once. `reason`: the member's own words, which are kept with the
+    personal data and told to nobody; to all others the reason is that the member asked.
     """
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
         if booking.status not in CANCELLING:
+            _keep_reason(repo, booking, payload)
             asked = {
                 "by": "MEMBER",
-                "reason": payload.get("reason"),
+                "reason": MEMBER_REQUEST,
                 "fee": payload["fee"],
                 "requested_at": repo.now,
                 "cancelled_at": None,
@@ -99,6 +104,16 @@ def begin(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
                 booking = repo.transition(booking, "member_cancel_before_dispatch", actor="member", doc=doc)
                 statements("queries.sql")["delete_slot"].run(repo.db, booking_id=booking.booking_id)
     return {"booking": render(booking), "dispatched": booking.status == "CANCELLATION_PENDING"}
+
+
+def _keep_reason(repo: Repository, booking: Booking, payload: dict[str, Any]) -> None:
+    try:
+        words = opened(repo.vault, payload, "reason").get("reason")
+    except Sealed:
+        return  # not sealed here, or forgotten already
+    if isinstance(words, str) and words:
+        personal = repo.personal(booking.booking_id)
+        repo.change_personal(booking.booking_id, {**personal, "cancellation_reason": words[:LONGEST_REASON]})
 
 
 @step(

@@ -17,6 +17,8 @@ from steps.bookings.sql import statements
 
 PARTS = ("request", "changes")
 """Members of an execution's input that may hold names, phone numbers, addresses."""
+WORDS = ("reason",)
+"""Members of the input of an execution about a booking that are somebody's own words: they may say anything."""
 MEMBER_REF_KEY = "MEMBER_REF_KEY"
 DEMO_KEY = "demo-member-ref-key"
 PERSONAL = "personal"
@@ -114,17 +116,19 @@ class Vault:
 
 
 def seal_input(vault: Vault, name: str, input: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
-    """The input of the execution `name` as it may be stored: requests sealed, the member under a pseudonym.
+    """The input of the execution `name` as it may be stored: requests and words sealed, the member under a pseudonym.
 
     `{member_id, request, …}` becomes `{member_id: pseudonym, request: {sealed, data}, …}`; the member's id goes into
     the sealed part. The same input under the same name gives the same answer, and sealing again changes nothing.
     """
     booking_id, member = input.get("booking_id"), input.get("member_id")
-    owner = booking_id if isinstance(booking_id, str) and identifiers.BOOKING_ID.fullmatch(booking_id) else name
+    known = isinstance(booking_id, str) and identifiers.BOOKING_ID.fullmatch(booking_id) is not None
+    owner = str(booking_id) if known else name
     kept = dict(input)
-    for part in PARTS:
-        if isinstance(kept.get(part), dict) and not _is_sealed(kept[part]):
-            data = vault.seal(owner, part, {"member_id": member, part: kept[part]})
+    for part in (*PARTS, *(WORDS if known else ())):
+        value = kept.get(part)
+        if isinstance(value, str if part in WORDS else dict) and value and not _is_sealed(value):
+            data = vault.seal(owner, part, {"member_id": member, part: value})
             kept[part] = {SEALED: owner, DATA: data}
     if isinstance(member, str) and member:
         kept["member_id"] = identifiers.provable_ref(member, member_ref_key(settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 from steps.bookings.moments import parse, stamp
 
 MOST_SEQUENCE = 2**53 - 1
+FIELDS = ("type", "timestamp")
+FIELDS_OF_DATA = ("ride_id", "client_reference", "sequence", "status", "reason", "redispatching")
+WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}")
+"""A reason as a code has it. Whole sentences are not kept: they may tell of the passenger."""
 
 
 class Unreadable(Exception):
@@ -33,6 +38,18 @@ class Message:
         return asdict(self)
 
 
+def known_fields(payload: Any) -> Any:
+    """The body with the fields of the contract alone, as it may be stored before it is read; null for what is no
+    message. Values that are no text, number or truth value are left out too, and so are reasons that are no code."""
+    data = payload.get("data") if isinstance(payload, Mapping) else None
+    if not isinstance(payload, Mapping) or not isinstance(data, Mapping):
+        return None
+    kept = {name: data[name] for name in FIELDS_OF_DATA if isinstance(data.get(name), str | int)}
+    if _code(kept.get("reason")) is None:
+        kept.pop("reason", None)
+    return {**{name: payload[name] for name in FIELDS if isinstance(payload.get(name), str)}, "data": kept}
+
+
 def read(payload: Any) -> Message:
     """The message in a webhook's body. Raises Unreadable; its text repeats nothing of the body."""
     data = payload.get("data") if isinstance(payload, Mapping) else None
@@ -41,7 +58,7 @@ def read(payload: Any) -> Message:
     sequence = data.get("sequence")
     if not isinstance(sequence, int) or isinstance(sequence, bool) or not 0 <= sequence <= MOST_SEQUENCE:
         raise Unreadable("/data/sequence: must be a whole number")
-    reason, again = data.get("reason"), data.get("redispatching")
+    again = data.get("redispatching")
     try:
         occurred_at = stamp(parse(_text(payload, "timestamp", 40)))
     except (ValueError, OverflowError):
@@ -53,9 +70,13 @@ def read(payload: Any) -> Message:
         client_reference=_text(data, "client_reference", 64),
         sequence=sequence,
         status=_text(data, "status", 40),
-        reason=reason[:60] if isinstance(reason, str) else None,
+        reason=_code(data.get("reason")),
         redispatching=again if isinstance(again, bool) else None,
     )
+
+
+def _code(value: Any) -> str | None:
+    return value if isinstance(value, str) and WORD.fullmatch(value) else None
 
 
 def _text(holder: Mapping[str, Any], name: str, most: int) -> str:

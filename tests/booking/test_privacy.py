@@ -23,6 +23,7 @@ from tests.booking.world import BOOKING, ROOT, Desk, asap
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(3)]
 FAILURE = {"code": "internal_error", "retryable": True, "user_message": "Sorry.", "suggested_action": "RETRY"}
 SECRETS = ("Rivera", "RIVERA", "+447700900123", "ana.rivera", "Example Boulevard", "55.3644", "mem_demo")
+WORDS = "My mother is in hospital"
 EVENT = Draft202012Validator(
     json.loads((ROOT / "schemas/member-event.json").read_text()), format_checker=FormatChecker()
 )
@@ -121,12 +122,26 @@ def test_the_key_of_a_sealed_request_becomes_the_bookings(desk: Desk) -> None:
 
 def test_nothing_personal_is_stored_in_clear(world: Any) -> None:
     here = world()
-    assert here.book(asap()).output["status"] == "CONFIRMED"
+    booked = here.book(asap()).output
+    assert booked["status"] == "CONFIRMED"
+    here.engine.run(ROOT / "flows/webhook.yaml", talkative(booked["ride"]["ride_ref"]), name="webhook-1")
+    said = {"member_id": asap()["member_id"], "booking_id": BOOKING, "reason": WORDS, "accept_fee": booked["price"]}
+    assert here.engine.run(ROOT / "flows/cancel.yaml", said, name="cancel-1").output["status"] == "CANCELLED"
     desk = Desk(here.url)
     found = whole_database(desk)
+    with repository(desk) as repo:
+        assert repo.personal(BOOKING)["cancellation_reason"] == WORDS
     desk.close()
-    assert [secret for secret in SECRETS if secret in found] == []
-    assert BOOKING in found
+    assert [secret for secret in (*SECRETS, WORDS, "Dora") if secret in found + here.log.read_text()] == []
+    assert "wh_talkative" in found
+
+
+def talkative(ride_ref: str) -> dict[str, Any]:
+    """A message of a taxi company that tells more than it should."""
+    data = {"ride_id": ride_ref, "client_reference": f"{BOOKING}-r1", "sequence": 9, "status": "DRIVER_ASSIGNED"}
+    data |= {"reason": "Ms Rivera did not come", "driver": {"first_name": "Dora"}, "vehicle": "+447700900123"}
+    payload = {"type": "ride.status_changed", "timestamp": "2026-05-04T08:00:10Z", "data": data, "passenger": "Rivera"}
+    return {"provider": "globaltaxi", "webhook_id": "wh_talkative", "payload": payload}
 
 
 # -- pseudonyms ----------------------------------------------------------------------------------------------------

@@ -91,3 +91,19 @@ def test_nothing_that_is_not_of_the_contract_is_kept() -> None:
     whole["data"]["driver"] = {"phone": "+447700900123"}
     assert "Ana" not in str(messages.read(whole).as_dict())
     assert "447700" not in str(messages.read(whole).as_dict())
+
+
+@pytest.mark.parametrize(
+    ("reason", "kept"), [("DRIVER_CANCELLED", "DRIVER_CANCELLED"), ("Ana Rivera did not come", None), (7, None)]
+)
+def test_a_reason_is_kept_when_it_is_a_code(reason: Any, kept: str | None) -> None:
+    whole = json.loads(BODY)
+    whole["data"] |= {"reason": reason, "redispatching": True, "driver": {"first_name": "Dora"}}
+    assert messages.read(whole).reason == messages.read(messages.known_fields(whole)).reason == kept
+    assert messages.read(messages.known_fields(whole)) == messages.read(whole)
+    assert set(messages.known_fields(whole)["data"]) <= set(messages.FIELDS_OF_DATA)
+
+
+@pytest.mark.parametrize("body", [None, [], "text", {"data": None}, {"data": []}])
+def test_what_is_no_message_is_not_stored_at_all(body: Any) -> None:
+    assert messages.known_fields(body) is None
