@@ -196,7 +196,8 @@ def fail(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
                 code = "rebooking_failed"  # whatever the reason: the ride that the member had is gone
             booking = _end(repo, booking, _failing(booking, error, attempts), failures.failure(code))
     if failures.is_ours(booking.failure_code):
-        ctx.log(f"booking {booking.booking_id} failed for a reason of ours", warning=True, error=error)
+        about = {"booking_id": booking.booking_id, "request_id": booking.doc.get("request_id")}
+        ctx.log("a booking failed for a reason of ours", warning=True, error=error, **about)
     ctx.note(str(booking.failure_code))
     return render(booking)
 

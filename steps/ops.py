@@ -26,6 +26,7 @@ def attention(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         "a booking needs people",
         warning=True,
         booking_id=booking.booking_id,
+        request_id=booking.doc.get("request_id"),
         error=(payload.get("error") or {}).get("Error"),
     )
     return {"attention": True}

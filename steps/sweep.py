@@ -109,7 +109,7 @@ def watch(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     for ride in Taxi(ctx).find_reference(reference):
         if ride["status"] in rides.FELL_THROUGH or _is_the_booking_s(booking, ride):
             continue
-        result = _end(ride, ctx)
+        result = _end(booking, ride, ctx)
         with repository(ctx) as repo:
             repo.need_people(repo.load(booking.booking_id))
         if result == ALIVE:
@@ -124,8 +124,9 @@ def _is_the_booking_s(booking: Booking, ride: dict[str, Any]) -> bool:
     return booking.ride_ref == ride["ride_id"] and booking.status in lifecycle().needs_ride
 
 
-def _end(ride: dict[str, Any], ctx: StepContext) -> str:
-    ctx.log("a ride lives that nobody wants", warning=True, client_reference=ride["client_reference"])
+def _end(booking: Booking, ride: dict[str, Any], ctx: StepContext) -> str:
+    about = {"booking_id": booking.booking_id, "ride_ref": ride["ride_id"]}
+    ctx.log("a ride lives that nobody wants", warning=True, **about)
     try:
         rides.cancel_ride(ride["ride_id"], "OPS", ctx)
     except StepError as problem:

@@ -81,7 +81,7 @@ def verify(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             signatures.profiles()[profile], secrets, payload["headers"], payload["body"].encode(), ctx.now().timestamp()
         )
     except signatures.BadSignature as problem:
-        ctx.log("a message is refused", warning=True, provider=provider, reason=str(problem))
+        ctx.log("a message is refused", warning=True, provider=provider, problem=str(problem))
         raise StepError("Webhook.Unauthorized", "the signature is not good") from None
     with repository(ctx, reading=True) as repo:
         _refuse_a_flood(repo)  # at the door, where the sender hears of it and comes again

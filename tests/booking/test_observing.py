@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from engine import StepRegistry
-from engine.telemetry.logs import JsonLine
+from engine.telemetry.logs import ALLOWED, JsonLine
 from engine.telemetry.prometheus import HELP
 from steps.booking import request
 from steps.bookings.repository import repository
@@ -67,6 +68,16 @@ def test_every_alarm_watches_something_that_is_told(desk: Desk) -> None:
 
 def test_fields_that_may_be_logged_are_known_to_the_engine() -> None:
     assert StepRegistry.of("steps").log_keys >= LOG_KEYS
+
+
+def test_no_step_logs_a_field_that_nobody_would_see() -> None:
+    found = {}
+    for file in (ROOT / "steps").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "log":
+                found |= {word.arg: f"{file.name}:{node.lineno}" for word in node.keywords if word.arg}
+    assert {name: place for name, place in found.items() if name not in LOG_KEYS | ALLOWED | {"warning"}} == {}
+    assert len(found) > 4
 
 
 @pytest.mark.parametrize("fault", ["F07", "F24", "F29", "F31"])

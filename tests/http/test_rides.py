@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from engine.service.http import Request, Response
+from engine.telemetry.logs import JsonLine
 from steps.webhooks.signatures import profiles, sign
 from tests.http.conftest import ANA, BEN, Front, wish
 
@@ -130,6 +131,23 @@ def test_a_signed_message_is_taken_once_and_a_forged_one_is_not(front: Make) -> 
             db.execute("BEGIN")
             time.sleep(0.02)
     assert [tuple(row) for row in rows] == [("wh_0001",)]
+
+
+def test_the_log_says_why_a_message_is_refused_and_of_which_request(
+    front: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = front(TAXI_WEBHOOK_SECRET=SECRET)
+    booking = service.book().json()
+    caplog.clear()
+    caplog.set_level("INFO")
+    late = message(service, event(booking, "COMPLETED", 9), age=3600)
+    service.book(x_request_id="req-of-the-app")
+    lines = [json.loads(JsonLine().format(record)) for record in caplog.records]
+    (refused,) = [line for line in lines if line["message"] == "a message is refused"]
+    assert refused["request_id"] == late.headers["X-Request-Id"]
+    assert (refused["provider"], refused["problem"]) == ("globaltaxi", "the timestamp is too far from now")
+    (answered,) = [line for line in lines if line["message"] == "createBooking answered"]
+    assert (answered["request_id"], answered["execution"][:4]) == ("req-of-the-app", "bkg_")
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"{", 400), (b"\xff\xfe", 400), (b"{" + b" " * 70_000 + b"}", 413)])

@@ -29,14 +29,13 @@ from engine.service.http.problems import FALLBACK, Refused, read_catalogue
 from engine.service.http.running import Ending, NotStarted, Runner
 from engine.service.http.stepping import Steps
 from engine.service.http.streams import Failed, Streams
+from engine.service.http.telling import Answered, about, tell
 from engine.service.http.templates import Template, View
 from engine.step import StepError
 from engine.stores import open_store
-from engine.telemetry import Past, telemetry, traceparent
 from engine.values import JSON
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,128}")
-METRIC: Final = "http_request_seconds"
 EVERYWHERE: Final = {"X-Content-Type-Options": "nosniff"}
 
 
@@ -141,29 +140,19 @@ class HttpService:
         except Refused as refused:
             response = self._refuse(refused, ask)
         except StoreUnavailable as problem:
-            logger.warning("request %s: the store does not answer: %s", ask.id, problem)
+            logger.warning("request %s: the store does not answer: %s", ask.id, problem, extra=about(ask.id))
             response = self._refuse(Refused("service_unavailable"), ask)
         except Exception as defect:
-            logger.error("request %s: unexpected %s", ask.id, type(defect).__name__, exc_info=defect)
+            what = type(defect).__name__
+            logger.error("request %s: unexpected %s", ask.id, what, exc_info=defect, extra=about(ask.id))
             response = self._refuse(Refused(FALLBACK), ask)
         response.headers |= {**EVERYWHERE, "X-Request-Id": ask.id}
         if request.method == "HEAD":
             response.drop_body()
-        self._tell(ask, response, began)
+        operation = ask.operation.id if hasattr(ask, "operation") else "unknown"
+        caller = ask.request.header("traceparent")
+        tell(Answered(ask.id, operation, response.status, began, self.clock.now(), ask.execution, caller))
         return response
-
-    def _tell(self, ask: Ask, response: Response, began: float) -> None:
-        if not telemetry.active:
-            return
-        ended, status = self.clock.now(), str(response.status)
-        name = ask.operation.id if hasattr(ask, "operation") else "unknown"
-        telemetry.time(METRIC, ended - began, operation=name, status=status)
-        error, caller = status if response.status >= 500 else None, ask.request.header("traceparent")
-        past = Past(f"request {name}", began, ended, ask.id, whole=True, error=error, caller=caller)
-        telemetry.lasted(past, status=status)
-        if ask.execution is not None:  # seen in the flow's trace too, from which one gets to the request's own
-            past = past._replace(execution=ask.execution, whole=False, caller=traceparent(ask.id))
-            telemetry.lasted(past, status=status)
 
     def _refuse(self, refused: Refused, ask: Ask) -> Response:
         return self.catalogue.response(refused, ask.request, ask.id)
@@ -306,7 +295,7 @@ class HttpService:
             ending = self.runner.wait(started, seconds, lambda: self._present(ask, flow, present).succeeded)
         except NotStarted as slow:
             # The key stays locked: whoever comes with it later finds what may still have been started.
-            logger.warning("request %s: %s", ask.id, slow)
+            logger.warning("request %s: %s", ask.id, slow, extra=about(ask.id))
             raise Refused("service_unavailable") from None
         if ending is not None and not ending.succeeded and flow.makes and self._is_made(ask, flow, present):
             ending, present["running"] = None, False  # the key leads to what is there: there is no second one

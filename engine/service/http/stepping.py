@@ -34,7 +34,16 @@ class Delivery:
         self.key = state
 
 
-class ReadingHost(EngineHost):
+class DoorHost(EngineHost):
+    """The host of calls that belong to a request: what they log is known by the request's id."""
+
+    def log(self, message: str, *, warning: bool = False, **fields: JSON) -> None:
+        if "execution" in fields:
+            fields = {"request_id": fields.pop("execution"), **fields}
+        super().log(message, warning=warning, **fields)
+
+
+class ReadingHost(DoorHost):
     """A host whose transactions only read: they wait for no writer."""
 
     def transaction(self, *, reading: bool = True) -> AbstractContextManager[Connection]:
@@ -47,8 +56,8 @@ class Steps:
     def __init__(self, store: Store, clock: Clock, settings: Mapping[str, str], registry: StepRegistry) -> None:
         self.registry = registry
         self.clock = clock
-        self.writing = EngineHost(store, clock, settings, aside=True)
-        self.reading = ReadingHost(store, clock, settings)
+        self.writing = DoorHost(store, clock, settings, aside=True, log_keys=registry.log_keys)
+        self.reading = ReadingHost(store, clock, settings, log_keys=registry.log_keys)
 
     def call(
         self, name: str, arguments: JSON, *, execution: str = "request", state: str = "Door", read: bool = False
