@@ -17,7 +17,7 @@ from steps.bookings.personal import MEMBER_REF_KEY, opened, sealed_with
 from steps.bookings.repository import Repository, out_of_step, repository
 from steps.bookings.resource import render
 from steps.bookings.settings import number
-from steps.bookings.shapes import BOOKING_ID, ERROR, RIDE, STORE_ERRORS, about_a_booking
+from steps.bookings.shapes import BOOKING_ID, CAUSE, ERROR, RIDE, STORE_ERRORS, about_a_booking
 
 OUTBOX_LIMIT = 10_000
 BLOCK_MIN = 90
@@ -95,15 +95,15 @@ def pending(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 
 @step(
     "booking.confirm",
-    input=about_a_booking(ride=RIDE),
+    input=about_a_booking(ride=RIDE, cause=CAUSE),
     output="booking.json",
     errors={**STORE_ERRORS, "Booking.PriceAboveMaximum": "the ride costs more than the member agreed to"},
     transactional=True,
 )
 def confirm(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
-    """The ride exists: booking row, transition and event in one transaction."""
+    """The ride exists: booking row, transition and event in one transaction. `cause`: the message that told of it."""
     ride = payload["ride"]
-    with repository(ctx) as repo:
+    with repository(ctx, cause=payload.get("cause")) as repo:
         booking = repo.load(payload["booking_id"])
         if not _rides(booking, ride["ride_ref"]):
             quote = booking.doc.get("quote")

@@ -15,7 +15,7 @@ from steps.bookings.owners import NOT_FOUND, owned
 from steps.bookings.personal import opened
 from steps.bookings.repository import CANCELLING, Repository, repository
 from steps.bookings.resource import render
-from steps.bookings.shapes import BOOKING_ID, MONEY, STORE_ERRORS, about_a_booking
+from steps.bookings.shapes import BOOKING_ID, CAUSE, MONEY, STORE_ERRORS, Shape, about_a_booking
 from steps.bookings.sql import statements
 from steps.taxi_api import rides
 from steps.taxi_api.errors import ERRORS
@@ -23,6 +23,7 @@ from steps.taxi_api.operations import Taxi
 
 MEMBER_REQUEST = "MEMBER_REQUEST"
 LONGEST_REASON = 300
+REASON: Shape = {"type": ["string", "object", "null"], "maxLength": LONGEST_REASON}
 
 UNKEPT = ("REQUESTED", "PENDING_CONFIRMATION")
 """Statuses of bookings without a known ride."""
@@ -71,7 +72,7 @@ def fee(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 
 @step(
     "cancel.begin",
-    input=about_a_booking(fee=MONEY, reason={"type": ["string", "object", "null"], "maxLength": LONGEST_REASON}),
+    input=about_a_booking(fee=MONEY, reason=REASON, request_id=CAUSE),
     output={"type": "object", "required": ["booking", "dispatched"]},
     errors=STORE_ERRORS,
     transactional=True,
@@ -82,7 +83,7 @@ def begin(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     A booking that never asked for a ride is over at once. `reason`: the member's own words, which are kept with the
     personal data and told to nobody; to all others the reason is that the member asked.
     """
-    with repository(ctx) as repo:
+    with repository(ctx, cause=payload.get("request_id")) as repo:
         booking = repo.load(payload["booking_id"])
         if booking.status not in CANCELLING:
             _keep_reason(repo, booking, payload)
@@ -93,7 +94,7 @@ def begin(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
                 "requested_at": repo.now,
                 "cancelled_at": None,
             }
-            doc = {**booking.doc, "cancellation": asked, "cancelled_from": booking.status}
+            doc = {**booking.doc, "cancellation": asked, "cancelled_from": booking.status, "cancel_request": repo.cause}
             dispatched = booking.status != "REQUESTED" or any(
                 attempt.may_have_made_a_ride for attempt in Attempts(repo, booking).all("CREATE")
             )
@@ -160,6 +161,7 @@ def finish(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """There is no ride any more: CANCELLED. A free cancellation gives the ride of the allowance back."""
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
+        repo.cause = booking.doc.get("cancel_request")
         if booking.status != "CANCELLED":
             booking = _over(repo, booking, payload["outcome"])
     return render(booking)
@@ -208,6 +210,7 @@ def refuse(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     now_at, detail = payload.get("ride"), (payload.get("error") or {}).get("Error")
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
+        repo.cause = booking.doc.get("cancel_request")
         if booking.status == "CANCELLATION_PENDING":
             booking = _back(repo, booking, now_at, detail)
     ctx.note(booking.status)

@@ -16,7 +16,7 @@ from steps.bookings.owners import NOT_FOUND, owned
 from steps.bookings.personal import opened
 from steps.bookings.repository import Repository, out_of_step, repository
 from steps.bookings.resource import render
-from steps.bookings.shapes import BOOKING_ID, ERROR, STORE_ERRORS, about_a_booking
+from steps.bookings.shapes import BOOKING_ID, CAUSE, ERROR, STORE_ERRORS, about_a_booking
 from steps.bookings.sql import statements
 from steps.taxi_api import rides
 from steps.taxi_api.errors import ERRORS
@@ -35,6 +35,7 @@ ABANDONED_S = 3600
             "booking_id": BOOKING_ID,
             "member_id": {"type": ["string", "null"]},
             "expected_version": {"type": ["integer", "null"]},
+            "request_id": CAUSE,
             "changes": {"type": "object"},
         },
     },
@@ -66,7 +67,8 @@ def begin(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         rest, private = requests.split(_wanted(before, payload["changes"], ctx))
         names = amending.changed_fields(before, requests.merged(rest, private))
         asked = {"status": "PENDING", "changes": names, "requested_at": repo.now}
-        booking = repo.update(booking, doc={**booking.doc, "amending": rest, "amendment": asked, "amending_hash": None})
+        doc = {**booking.doc, "amending": rest, "amendment": asked, "amending_hash": None}
+        booking = repo.update(booking, doc={**doc, "change_request": payload.get("request_id")})
         repo.change_personal(booking.booking_id, {**personal, "amending": private})
     ctx.note(", ".join(names) or "nothing changes")
     return {"booking": render(booking)}
@@ -152,6 +154,7 @@ def apply(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     ride = payload.get("ride")
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
+        repo.cause = booking.doc.get("change_request")
         if "amending" in booking.doc:
             booking = _applied(repo, booking, ride)
     return render(booking)
@@ -171,6 +174,7 @@ def refuse(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
+        repo.cause = booking.doc.get("change_request")
         if "amending" in booking.doc:
             booking = _refused(repo, booking, payload.get("error") or {}, told=payload["told"])
     return render(booking)

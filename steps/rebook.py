@@ -56,6 +56,7 @@ def take(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             gone = ("amending", "amending_hash", "ride", "driver")
             doc = {name: value for name, value in booking.doc.items() if name not in gone}
             doc |= {"request": booking.doc["amending"], "amendment": {**doc["amendment"], "status": "APPLIED"}}
+            doc["request_id"] = doc.get("change_request") or doc.get("request_id")  # it is what the new ride is for
             starts_at = booking.doc["amending"]["pickup"]["time"]
             length = (parse(booking.window_end) - parse(booking.pickup_time)).total_seconds()
             personal = repo.personal(booking.booking_id)

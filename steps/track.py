@@ -12,7 +12,7 @@ from steps.bookings.lifecycle import lifecycle
 from steps.bookings.moments import later, parse
 from steps.bookings.repository import Repository, repository
 from steps.bookings.resource import render
-from steps.bookings.shapes import STORE_ERRORS, about_a_booking
+from steps.bookings.shapes import CAUSE, STORE_ERRORS, about_a_booking
 from steps.bookings.sql import statements
 from steps.taxi_api import rides
 from steps.taxi_api.errors import ERRORS
@@ -27,7 +27,7 @@ OVERDUE_S = 6 * 3600
 
 @step(
     "track.look",
-    input=about_a_booking(),
+    input=about_a_booking(cause=CAUSE),
     output={
         "type": "object",
         "required": ["booking", "again_s"],
@@ -37,11 +37,14 @@ OVERDUE_S = 6 * 3600
     idempotency="natural",
 )
 def look(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
-    """Look at the ride once and take the booking where it is; `again_s` is null when nothing is left to follow."""
+    """Look at the ride once and take the booking where it is; `again_s` is null when nothing is left to follow.
+
+    `cause`: the message that made us look, for the events.
+    """
     with repository(ctx, reading=True) as repo:
         booking = repo.load(payload["booking_id"])
     if booking.terminal_at is None and booking.status not in following.OURS and booking.ride_ref is not None:
-        booking = _apply(booking.booking_id, _read(booking, ctx), ctx)
+        booking = _apply(booking.booking_id, _read(booking, ctx), ctx, payload.get("cause"))
     with repository(ctx) as repo:
         again_s = _again(booking, repo)
     ctx.note(booking.status)
@@ -72,8 +75,8 @@ def _read(booking: Booking, ctx: StepContext) -> dict[str, Any] | None:
         return None
 
 
-def _apply(booking_id: str, ride: dict[str, Any] | None, ctx: StepContext) -> Booking:
-    with repository(ctx) as repo:
+def _apply(booking_id: str, ride: dict[str, Any] | None, ctx: StepContext, cause: str | None) -> Booking:
+    with repository(ctx, cause=cause) as repo:
         booking = repo.load(booking_id)
         if ride is None or ride["client_reference"] != booking.client_reference:
             ctx.log("the taxi company does not know a ride that it confirmed", warning=True, booking_id=booking_id)

@@ -138,7 +138,7 @@ def receive(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 )
 def match(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """Find the booking of a message and what is to be done about it; what is old or about nothing is marked so."""
-    with repository(ctx) as repo:
+    with repository(ctx, cause=payload["webhook_id"]) as repo:
         message = _stored(repo, payload)
         booking = _booking_of(repo, message, payload["provider"])
         state, todo = _judge(repo, booking, message)
@@ -160,7 +160,7 @@ def match(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 )
 def apply(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """Take a message at its word: the ride cannot be read, and this is the next message about it."""
-    with repository(ctx) as repo:
+    with repository(ctx, cause=payload["webhook_id"]) as repo:
         message = _stored(repo, payload)
         booking = _booking_of(repo, message, payload["provider"])
         last = _last_seen(booking) if booking else None

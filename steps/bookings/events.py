@@ -22,12 +22,21 @@ LATEST_NEWS = timedelta(hours=1)
 
 
 def envelope(
-    booking: Booking, name: str, seq: int, previous: str | None, now: str, settings: Mapping[str, str]
+    booking: Booking,
+    name: str,
+    seq: int,
+    previous: str | None,
+    now: str,
+    settings: Mapping[str, str],
+    cause: str | None = None,
 ) -> dict[str, Any]:
-    """The event `name` about `booking` as it is after the change; the same booking and seq always give the same id."""
+    """The event `name` about `booking` as it is after the change; the same booking and seq always give the same id.
+
+    `cause`: the request or message that led to it; the request for the booking itself where there is none other.
+    """
     body = _frame(booking.booking_id, name, seq, now, settings)
-    if booking.doc.get("request_id"):
-        body["causationid"] = booking.doc["request_id"]
+    if cause or booking.doc.get("request_id"):
+        body["causationid"] = cause or booking.doc["request_id"]
     body["data"] = _data(booking, name, previous, body["id"], now)
     return body
 

@@ -32,14 +32,15 @@ UNAVAILABLE = ("StoreUnavailable", "OperationalError", "InterfaceError")
 
 
 @contextmanager
-def repository(ctx: StepContext, *, reading: bool = False) -> Iterator[Repository]:
-    """The bookings inside one transaction of the engine's database. `reading`: nothing is written in it.
+def repository(ctx: StepContext, *, reading: bool = False, cause: str | None = None) -> Iterator[Repository]:
+    """The bookings inside one transaction of the engine's database. `reading`: nothing is written in it. `cause`: see
+    Repository.
 
     Raises StepError Db.Unavailable when the database is down.
     """
     try:
         with ctx.transaction(reading=reading) as db:
-            yield Repository(db, stamp(ctx.now()), ctx.settings)
+            yield Repository(db, stamp(ctx.now()), ctx.settings, cause)
     except Exception as problem:
         if type(problem).__name__ in UNAVAILABLE:
             raise StepError("Db.Unavailable", f"the database cannot be used: {problem}") from problem
@@ -47,12 +48,16 @@ def repository(ctx: StepContext, *, reading: bool = False) -> Iterator[Repositor
 
 
 class Repository:
-    """Bookings within one transaction. `now` is the stored form of the transaction's moment."""
+    """Bookings within one transaction. `now` is the stored form of the transaction's moment.
 
-    def __init__(self, db: Connection, now: str, settings: Mapping[str, str]) -> None:
+    `cause`: the id of the request or message that leads to what is written here, for its events.
+    """
+
+    def __init__(self, db: Connection, now: str, settings: Mapping[str, str], cause: str | None = None) -> None:
         self.db = db
         self.now = now
         self.settings = settings
+        self.cause = cause
         self._sql = statements("queries.sql")
 
     @cached_property
@@ -167,7 +172,8 @@ class Repository:
 
     def emit(self, booking: Booking, name: str, previous: str | None) -> None:
         """Put one event into the outbox, numbered after the booking's last one."""
-        self._put(booking.booking_id, envelope(booking, name, self._next(booking.booking_id), previous, *self._made()))
+        seq = self._next(booking.booking_id)
+        self._put(booking.booking_id, envelope(booking, name, seq, previous, *self._made(), self.cause))
 
     def emit_member_erased(self, member_ref: str, bookings: Sequence[str], request_id: str | None) -> None:
         """Put the event into the outbox that the personal data of these bookings of a member is gone."""

@@ -7,6 +7,8 @@ from typing import Any
 Shape = dict[str, Any]
 
 BOOKING_ID: Shape = {"type": "string", "pattern": "^bkg_[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
+CAUSE: Shape = {"type": ["string", "null"], "maxLength": 200}
+"""The id of the request or message that a step acts upon."""
 ERROR: Shape = {
     "type": ["object", "null"],
     "properties": {"Error": {"type": ["string", "null"]}, "Cause": {"type": ["string", "null"]}},

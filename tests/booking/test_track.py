@@ -97,6 +97,34 @@ def test_what_the_event_tells_of_the_driver_has_no_number_and_the_booking_masks_
     assert "+4477" not in told
 
 
+def test_an_event_names_the_request_or_message_that_caused_it(world: Any) -> None:
+    with listening() as door:
+        plan = {**plan_of({"life": ["DRIVER_ASSIGNED", "DRIVER_EN_ROUTE"]}), "webhook": {"url": door.url}}
+        plan["webhook"]["secret"] = SECRET
+        here = world(plan=plan, TAXI_WEBHOOK_SECRET=SECRET)
+        door.world = here
+        here.book({**scheduled(), "request_id": "req_book"})
+        change = {"member_id": scheduled()["member_id"], "booking_id": BOOKING, "changes": {"notes": "Hello."}}
+        here.engine.run(ROOT / "flows/modify.yaml", {**change, "request_id": "req_change"}, name="modify-1")
+        here.clock.advance(10)
+        door.deliver()
+    track(here, one_look(), name="look-1")
+    fee = {"accept_fee": {"amount_minor": 4000, "currency": "GBP"}, "reason": None, "request_id": "req_cancel"}
+    here.engine.run(ROOT / "flows/cancel.yaml", {**change, **fee}, name="cancel-1")
+    causes = {}
+    for body in map(json.loads, here.log.read_text().splitlines()):
+        causes[body["type"].split(".")[-2]] = body["causationid"]
+    (message,) = here.rows("SELECT webhook_id FROM webhook_inbox WHERE state = 'APPLIED'")
+    assert causes == {
+        "requested": "req_book",
+        "confirmed": "req_book",
+        "modified": "req_change",
+        "driver_assigned": message["webhook_id"],
+        "cancellation_requested": "req_cancel",
+        "cancelled": "req_cancel",
+    }
+
+
 def test_a_ride_that_the_taxi_company_does_not_know_any_more_calls_people(world: Any) -> None:
     here = world()
     here.book(scheduled())
