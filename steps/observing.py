@@ -8,7 +8,9 @@ from engine import Host, Sample, on_scrape
 from steps.bookings.moments import later, parse, stamp
 from steps.bookings.sql import statements
 
-LOG_KEYS = frozenset({"booking_id", "reference", "ride_ref", "member_ref", "provider", "webhook_id", "event_id"})
+LOG_KEYS = frozenset(
+    {"booking_id", "reference", "ride_ref", "member_ref", "provider", "webhook_id", "event_id", "file", "rule"}
+)
 """Fields that may be logged. None is personal: the member is a pseudonym."""
 
 HOUR_S = 3600

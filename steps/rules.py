@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from engine import RuleSet, StepContext, StepError, load_rules, step
+from engine import RuleSet, StepContext, StepError, load_rules, step, telemetry
 from steps.bookings.amending import requested
 from steps.bookings.moments import later, stamp
 from steps.bookings.repository import repository
@@ -62,6 +62,9 @@ def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         fixed = amended or not isinstance(block, int | float)
         end = booking.window_end if fixed else later(booking.pickup_time, 60 * block)
         repo.update(booking, doc=doc, window_end=end)
+    for rule in decision.raised:
+        telemetry.count("rules_raised", rule=rule)
+        ctx.log("a rule raised an error, and counts as failed", warning=True, booking_id=booking.booking_id, rule=rule)
     outcomes = [result.outcome for result in decision.results]
     counts = {outcome: outcomes.count(outcome) for outcome in ("passed", "failed", "skipped")}
     if not decision.passed:
@@ -73,19 +76,46 @@ def evaluate(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 
 
 def rules_of(ctx: StepContext, name: str | None = None) -> RuleSet:
-    """The rules of the booking, or of the file `name` beside it; read again when the file has changed.
+    """The rules of the booking, or of the file `name` beside it; read again when the file has changed. When that fails,
+    those that this process has read before stay in force.
 
-    Raises StepError Rules.Unavailable.
+    Raises StepError Rules.Unavailable when there are none.
     """
     file = place(ctx.settings, "RULES_FILE", RULES_FILE)
     if name:
         file = file.with_name(f"{name}.yaml")
     try:
-        return _loaded(file, file.stat().st_mtime_ns)
-    except Exception as problem:
-        raise StepError("Rules.Unavailable", f"{file.name}: {problem}") from problem
+        found = _loaded(file, file.stat().st_mtime_ns)
+    except OSError as problem:
+        found = str(problem)
+    if isinstance(found, str):
+        return _kept(file, found, ctx)
+    _in_force[file] = found
+    return found
+
+
+_in_force: dict[Path, RuleSet] = {}
+_refused: dict[Path, str] = {}
+"""By file: the rules that were loaded last, and what the log has said of a file that could not be."""
+
+
+def _kept(file: Path, problem: str, ctx: StepContext) -> RuleSet:
+    """The rules that were loaded before. A mistake in an edit must not stop what has worked until then."""
+    if file not in _in_force:
+        raise StepError("Rules.Unavailable", f"{file.name}: {problem}")
+    telemetry.count("rules_refused", file=file.name)
+    if _refused.get(file) != problem:
+        _refused[file] = problem
+        ctx.log(
+            "rules cannot be loaded: those before them stay in force", warning=True, file=file.name, problem=problem
+        )
+    return _in_force[file]
 
 
 @lru_cache(maxsize=8)
-def _loaded(file: Path, changed: int) -> RuleSet:
-    return load_rules(file)
+def _loaded(file: Path, changed: int) -> RuleSet | str:
+    """The rules, or what is wrong with the file."""
+    try:
+        return load_rules(file)
+    except Exception as problem:
+        return str(problem)

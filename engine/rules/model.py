@@ -66,7 +66,8 @@ class RuleDecision:
     """The record of one evaluation.
 
     `version` and `digest` name the rule set; `params` holds the parameters that overlays changed, `overlays` the
-    dimensions that did; `fact_errors` says why a fact is null.
+    dimensions that did; `fact_errors` says why a fact is null; `raised` names the rules that failed because their
+    expression did.
     """
 
     version: JSON
@@ -79,6 +80,7 @@ class RuleDecision:
     fact_errors: Mapping[str, str]
     results: tuple[RuleResult, ...]
     errors: tuple[RuleError, ...]
+    raised: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, JSON]:
         """The record as JSON; the rule set is `{"version", "digest"}`."""

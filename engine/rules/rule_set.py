@@ -71,6 +71,7 @@ class _Evaluation:
         self.rule_set = rule_set
         self.facts: dict[str, JSON] = {}
         self.fact_errors: dict[str, str] = {}
+        self.raised: list[str] = []
         variables = {name: context.get(name) for name in rule_set.context}
         self.scope = _RuleScope(variables)
         self.params, self.overlays = self._overlaid()
@@ -94,6 +95,7 @@ class _Evaluation:
             fact_errors=self.fact_errors,
             results=tuple(results),
             errors=tuple(errors),
+            raised=tuple(self.raised),
         )
 
     def _overlaid(self) -> tuple[dict[str, JSON], dict[str, str]]:
@@ -128,6 +130,8 @@ class _Evaluation:
         value, error = self._value(rule.claim)
         if value is True:
             return RuleResult(rule.id, rule.code, "passed")
+        if error is not None:
+            self.raised.append(rule.id)
         return RuleResult(rule.id, rule.code, "failed", self._why(rule.claim, value, error))
 
     def _value(self, expression: Compiled) -> tuple[JSON, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from datetime import time
@@ -151,6 +152,35 @@ def test_rules_that_cannot_be_had_are_not_a_rejection(desk: Desk, tmp_path: Path
     assert error(lambda: evaluate(payload, desk))[0] == "Rules.Unavailable"
     (tmp_path / "rules.yaml").write_text("rules: 7")
     assert error(lambda: evaluate(payload, desk))[0] == "Rules.Unavailable"
+
+
+def test_rules_with_a_mistake_leave_those_before_them_in_force(desk: Desk, tmp_path: Path) -> None:
+    payload, file = (
+        {"booking_id": take_on(desk), "phase": "pre_quote", "context": context(desk)},
+        tmp_path / "rules.yaml",
+    )
+    desk.settings["RULES_FILE"] = str(file)
+    good = (ROOT / "flows/rules/booking.yaml").read_text()
+    file.write_text(good)
+    passed = evaluate(payload, desk)["passed"]
+    for text in (good.replace("assert:", "assert: (", 1), good.replace("assert:", "asert:", 1)):
+        file.write_text(text)
+        os.utime(file, ns=(len(text), len(text)))
+        desk.logged.clear()
+        assert [evaluate(payload, desk)["passed"] for _ in range(2)] == [passed] * 2
+        assert desk.logged == ["rules cannot be loaded: those before them stay in force"]
+    file.unlink()
+    assert evaluate(payload, desk)["passed"] == passed
+
+
+def test_a_rule_that_raises_an_error_fails_and_somebody_hears_of_it(desk: Desk, tmp_path: Path) -> None:
+    good = (ROOT / "flows/rules/booking.yaml").read_text()
+    rule = "\n- {id: R99, code: odd, phase: pre_quote, http: 422, assert: 'floor(member.id) > `1`', message: Odd.}\n"
+    (tmp_path / "rules.yaml").write_text(good + rule)
+    desk.settings["RULES_FILE"] = str(tmp_path / "rules.yaml")
+    payload = {"booking_id": take_on(desk), "phase": "pre_quote", "context": context(desk)}
+    assert error(lambda: evaluate(payload, desk)) == ("Rules.Rejected", "R99 odd: Odd.")
+    assert desk.logged[-1] == "a rule raised an error, and counts as failed"
 
 
 def test_the_decision_is_kept_with_the_booking_and_sets_the_length_of_its_slot(desk: Desk, tmp_path: Path) -> None:
