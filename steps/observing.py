@@ -13,7 +13,7 @@ LOG_KEYS = frozenset(
 )
 """Fields that may be logged. None is personal: the member is a pseudonym."""
 
-HOUR_S = 3600
+HOUR_S, DAY_S = 3600, 86_400
 
 
 @on_scrape
@@ -25,7 +25,7 @@ def sample(host: Host) -> Iterator[Sample]:
         (outbox,) = sql["outbox"].rows(db)
         open_now = sql["open_by_status"].rows(db)
         ended = sql["ended_since"].rows(db, since=hour_ago)
-        (waiting,) = sql["waiting"].rows(db, hour_ago=hour_ago)
+        (waiting,) = sql["waiting"].rows(db, hour_ago=hour_ago, day_ago=later(now, -DAY_S))
     age = (parse(now) - parse(outbox["oldest"])).total_seconds() if outbox["oldest"] else 0.0
     yield Sample("outbox_events", "Events that wait to be published.", outbox["events"])
     yield Sample("outbox_age_seconds", "How long the oldest unpublished event has waited.", max(0.0, age))
@@ -41,6 +41,7 @@ def sample(host: Host) -> Iterator[Sample]:
 
 WAITING = {
     "bookings_attention": "Open bookings that people must look at.",
+    "bookings_attention_ended": "Bookings that people were called for after their end, within a day.",
     "bookings_overdue": "Bookings that have been on their way for more than an hour.",
     "orphan_watches_due": "Watches for rides nobody wanted that should have been checked by now.",
     "webhooks_waiting": "Messages of taxi companies that are not worked off.",

@@ -13,6 +13,8 @@ GROUP BY status, failure_code ORDER BY status, failure_code;
 -- name: waiting
 SELECT
   (SELECT COUNT(*) FROM bookings WHERE terminal_at IS NULL AND attention = 1) AS bookings_attention,
+  (SELECT COUNT(*) FROM bookings WHERE attention = 1 AND updated_at >= :day_ago AND terminal_at IS NOT NULL
+     AND (updated_at > terminal_at OR status = 'COMPLETED')) AS bookings_attention_ended,
   (SELECT COUNT(*) FROM bookings WHERE terminal_at IS NULL AND updated_at < :hour_ago
      AND status IN ('REQUESTED', 'PENDING_CONFIRMATION', 'COMPENSATING', 'CANCELLATION_PENDING')) AS bookings_overdue,
   (SELECT COUNT(*) FROM orphan_watch WHERE closed_at IS NULL AND next_check_at < :hour_ago) AS orphan_watches_due,

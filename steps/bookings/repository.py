@@ -163,8 +163,9 @@ class Repository:
         return self._write(booking, replace(booking, **changes))
 
     def need_people(self, booking: Booking) -> Booking:
-        """Mark the booking for people and tell the operations queue; once."""
-        if booking.attention:
+        """Mark the booking for people and tell the operations queue; once, and again after its end."""
+        over = booking.terminal_at is not None and booking.updated_at <= booking.terminal_at
+        if booking.attention and not over:
             return booking
         booking = self.update(booking, attention=1)
         self.emit(booking, "booking.attention_required", booking.status)

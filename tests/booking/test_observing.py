@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from engine import StepRegistry
 from engine.telemetry.logs import ALLOWED, JsonLine
 from engine.telemetry.prometheus import HELP
 from steps.booking import request
+from steps.bookings.lifecycle import lifecycle
 from steps.bookings.repository import repository
 from steps.observing import LOG_KEYS, sample
+from steps.ops import breakers
 from tests.booking.world import BOOKING, ROOT, Desk, asap
 
 SECRETS = ("Rivera", "RIVERA", "+447700900123", "ana.rivera", "Example Boulevard", "55.3644", asap()["member_id"])
@@ -49,6 +52,43 @@ def test_outbox_open_bookings_and_outcomes_are_read(desk: Desk) -> None:
     assert not [name for name in found if name.startswith("bookings_ended")]
 
 
+def test_people_are_called_once_more_when_an_end_is_not_the_end(desk: Desk) -> None:
+    request(asap(), desk)
+    with repository(desk) as repo:
+        booking = repo.need_people(repo.load(BOOKING))
+        repo.transition(booking, "no_ride", doc={**booking.doc, "failure": FAILURE})
+    found = samples(desk)
+    assert (found["bookings_attention"], found["bookings_attention_ended"]) == (0, 0)
+    desk.sleep(60)
+    for _ in range(2):  # a ride turns up that nobody wants
+        with repository(desk) as repo:
+            repo.need_people(repo.load(BOOKING))
+    assert samples(desk)["bookings_attention_ended"] == 1
+    types = "SELECT type FROM outbox WHERE type LIKE '%attention_required%'"
+    assert len(desk.db.execute(types).fetchall()) == 2
+    desk.sleep(86_401)
+    assert samples(desk)["bookings_attention_ended"] == 0
+
+
+def counters() -> set[str]:
+    """The names under which the program counts, as Prometheus has them."""
+    files = (file for folder in ("engine", "steps") for file in (ROOT / folder).rglob("*.py"))
+    return {f"{name}_total" for file in files for name in re.findall(r'telemetry\.count\(\s*"(\w+)"', file.read_text())}
+
+
+def test_alarms_name_values_of_labels_that_exist() -> None:
+    text = (ROOT / "docs/alarms.yaml").read_text()
+    errors = {error for found in StepRegistry.of("steps") for error in found.errors}
+    known = {
+        "operation": set(re.findall(r"operationId: (\w+)", (ROOT / "schemas/openapi.yaml").read_text())),
+        "outcome": errors | {"ok"},
+        "status": {*lifecycle().statuses, "401"},
+    }
+    used = re.findall(r'(\w+)!?="([^"]+)"', text)
+    assert [(label, value) for label, value in used if value not in known[label]] == []
+    assert len(used) > 4
+
+
 def test_every_alarm_watches_something_that_is_told(desk: Desk) -> None:
     alarms = yaml.safe_load((ROOT / "docs/alarms.yaml").read_text())["alarms"]
     desk.settings["TAXI_URL"] = "http://taxi.example/v1"
@@ -58,7 +98,7 @@ def test_every_alarm_watches_something_that_is_told(desk: Desk) -> None:
         repo.transition(booking, "no_ride", doc={**booking.doc, "failure": FAILURE})
         desk.execution = BOOKING[:-1] + "B"
     request(asap(), desk)
-    known = {found.name for found in sample(desk)} | set(HELP) | {f"{name}_total" for name in HELP}
+    known = {found.name for found in (*sample(desk), *breakers(desk))} | set(HELP) | counters()
     for alarm in alarms:
         assert set(alarm) == {"name", "metric", "when", "for", "severity", "means", "do"}
         assert alarm["metric"] in known
