@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine import StepContext, StepError, step
@@ -72,20 +72,27 @@ def verify(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     sender = SENDERS.get(provider)
     if sender is None:
         raise StepError("Webhook.UnknownProvider", "there is no such sender of messages")
-    profile = ctx.settings.get(f"WEBHOOK_PROFILE_{provider.upper()}") or sender["profile"]
-    secrets = [ctx.settings[name] for name in sender["secrets"] if ctx.settings.get(name)]
-    if not secrets:
-        ctx.log(f"messages are refused: {sender['secrets'][0]} is not set", warning=True, provider=provider)
+    profile = signatures.profiles()[ctx.settings.get(f"WEBHOOK_PROFILE_{provider.upper()}") or sender["profile"]]
+    secrets = _secrets(profile, sender["secrets"], provider, ctx)
     try:
-        name = signatures.verify(
-            signatures.profiles()[profile], secrets, payload["headers"], payload["body"].encode(), ctx.now().timestamp()
-        )
+        name = signatures.verify(profile, secrets, payload["headers"], payload["body"].encode(), ctx.now().timestamp())
     except signatures.BadSignature as problem:
         ctx.log("a message is refused", warning=True, provider=provider, problem=str(problem))
         raise StepError("Webhook.Unauthorized", "the signature is not good") from None
     with repository(ctx, reading=True) as repo:
         _refuse_a_flood(repo)  # at the door, where the sender hears of it and comes again
     return {"provider": provider, "webhook_id": name}
+
+
+def _secrets(profile: Mapping[str, Any], names: Sequence[str], provider: str, ctx: StepContext) -> list[str]:
+    """The secrets that are set. One that is written wrongly counts for nothing: the other one still does."""
+    found = {name: ctx.settings[name] for name in names if ctx.settings.get(name)}
+    wrong = [name for name, secret in found.items() if not signatures.is_secret(profile, secret)]
+    for name in wrong:
+        ctx.log(f"{name} is not written as secrets of its profile are", warning=True, provider=provider)
+    if not found:
+        ctx.log(f"messages are refused: {names[0]} is not set", warning=True, provider=provider)
+    return [secret for name, secret in found.items() if name not in wrong]
 
 
 @step(

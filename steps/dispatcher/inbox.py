@@ -58,7 +58,7 @@ class Inbox:
     def take_in(self, event: Mapping[str, Any], now: datetime) -> str:
         """Handle one event, inside a transaction; what became of it: TOLD, SILENT, LATE, STALE, ERASED, or REPEATED.
 
-        Raises KeyError for what is no event.
+        What is no event raises KeyError, TypeError, ValueError or AttributeError, and then nothing of it is written.
         """
         known = self.db.execute("SELECT 1 FROM inbox WHERE source = ? AND id = ?", (event["source"], event["id"]))
         if known.fetchone():
@@ -82,10 +82,10 @@ class Inbox:
         limit = notification.get("not_after")
         if limit and datetime.fromisoformat(limit) < now:
             return "LATE"
-        self.db.execute("INSERT OR REPLACE INTO told VALUES (?, ?)", (event["subject"], event["sequence"]))
         failure = event["data"].get("failure")
         body = {**notification, "subject": event["subject"], **({"failure": failure} if failure else {})}
-        row = (notification["dedupe_key"], event["subject"], json.dumps(body), limit)
+        row = (str(notification["dedupe_key"]), event["subject"], json.dumps(body), limit)
+        self.db.execute("INSERT OR REPLACE INTO told VALUES (?, ?)", (event["subject"], event["sequence"]))
         self.db.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, NULL)", row)
         return "TOLD"
 

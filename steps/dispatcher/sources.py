@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -15,6 +16,8 @@ Take = Callable[[dict[str, Any]], None]
 
 BATCH = 100
 WAIT_S = 1
+NEEDED = ("id", "source", "type", "subject", "sequence")
+logger = logging.getLogger("dispatcher")
 
 
 class Source(Protocol):
@@ -41,8 +44,7 @@ class LogSource:
             return 0
         with inbox.transaction():
             for line in lines:
-                if event := _event(line):
-                    take(event)
+                _is_taken(take, _event(line))
             inbox.move(self.name, inbox.position(self.name) + sum(map(len, lines)))
         return len(lines)
 
@@ -58,12 +60,10 @@ class QueueSource:
         answer = self.queue.client.receive_message(
             QueueUrl=self.queue.url, MaxNumberOfMessages=10, WaitTimeSeconds=WAIT_S
         )
-        messages = [(message, _event(message["Body"])) for message in answer.get("Messages", ())]
-        good = [(message, event) for message, event in messages if event is not None]
+        messages = answer.get("Messages", ())
         with inbox.transaction():
-            for _, event in good:
-                take(event)
-        for message, _ in good:
+            good = [message for message in messages if _is_taken(take, _event(message["Body"]))]
+        for message in good:
             self.queue.client.delete_message(QueueUrl=self.queue.url, ReceiptHandle=message["ReceiptHandle"])
         return len(good)
 
@@ -85,3 +85,17 @@ def _event(text: str | bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) and found.get("specversion") == "1.0" else None
+
+
+def _is_taken(take: Take, event: dict[str, Any] | None) -> bool:
+    """Whether it was an event and is handled. One that breaks the contract must not keep the others waiting."""
+    if event is None:
+        return False
+    if all(isinstance(event.get(name), str) for name in NEEDED):
+        try:
+            take(event)
+            return True
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass
+    logger.warning("what is no whole event is left alone: %s", event.get("id"))
+    return False

@@ -46,6 +46,14 @@ def verify(
     return name
 
 
+def is_secret(profile: Mapping[str, Any], text: str) -> bool:
+    """Whether a secret is written as the profile says."""
+    try:
+        return bool(_key(profile, text))
+    except ValueError:
+        return False
+
+
 def sign(profile: Mapping[str, Any], secret: str, name: str, moment: int, body: bytes) -> str:
     """The value of the signature header, as the sender makes it."""
     digest = hmac.digest(_key(profile, secret), _signed(profile, name, str(moment), body), profile["algorithm"])

@@ -129,6 +129,25 @@ def test_whatever_comes_however_often_in_whatever_order_is_told_once(seed: int, 
         assert told == sorted(told)
 
 
+BROKEN: list[dict[str, Any]] = [
+    {"specversion": "1.0"},
+    {**event(7, 2), "data": None},
+    {**event(7, 2), "subject": {"no": "text"}},
+    {**event(7, 2), "data": {"user_facing": True, "notification": {"template": "x"}}},
+    event(7, 2, not_after="soon"),
+]
+
+
+def test_what_breaks_the_contract_keeps_no_other_event_waiting(tmp_path: Path, desk: Desk) -> None:
+    lines = [event(1, 2), *BROKEN, event(1, 3), event(7, 3)]
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    source = source_of(f"log:{tmp_path}/events.jsonl")
+    fates: list[str] = []
+    assert source.read(desk.inbox, lambda found: fates.append(desk.inbox.take_in(found, NOW))) == len(lines)
+    assert fates == ["TOLD"] * 3
+    assert desk.send() == ["1/2", "1/3", "7/3"]
+
+
 def test_a_message_sent_just_before_a_crash_is_not_sent_again(desk: Desk) -> None:
     desk.take(event(1, 2), event(1, 3))
     first, _ = desk.inbox.waiting()
@@ -188,7 +207,7 @@ def test_events_come_from_a_queue_as_they_are_or_in_the_wrapping_of_sns(
     desk: Desk,
 ) -> None:
     url = clients["sqs"].create_queue(QueueName="dispatcher.fifo", Attributes=FIFO)["QueueUrl"]
-    for number, found in enumerate([event(1, 2), event(1, 3), {"no": "event"}]):
+    for number, found in enumerate([event(1, 2), event(1, 3), {"no": "event"}, BROKEN[0], BROKEN[3]]):
         body = json.dumps(found if raw else {"Type": "Notification", "Message": json.dumps(found)})
         clients["sqs"].send_message(
             QueueUrl=url, MessageBody=body, MessageGroupId=f"b{number // 2}", MessageDeduplicationId=str(number)

@@ -150,6 +150,13 @@ def test_the_log_says_why_a_message_is_refused_and_of_which_request(
     assert (answered["request_id"], answered["execution"][:4]) == ("req-of-the-app", "bkg_")
 
 
+def test_a_new_secret_with_a_mistake_leaves_the_old_one_good(front: Make) -> None:
+    service = front(TAXI_WEBHOOK_SECRET=SECRET, TAXI_WEBHOOK_SECRET_NEXT="whsec_not-base64")
+    booking = service.book().json()
+    assert message(service, event(booking, "DRIVER_ASSIGNED", 2)).status == 204
+    assert message(service, event(booking, "DRIVER_ASSIGNED", 2), secret="whsec_b3RoZXI=").status == 401
+
+
 @pytest.mark.parametrize(("body", "status"), [(b"{", 400), (b"\xff\xfe", 400), (b"{" + b" " * 70_000 + b"}", 413)])
 def test_a_message_that_cannot_be_read_is_refused(front: Make, body: bytes, status: int) -> None:
     assert message(front(TAXI_WEBHOOK_SECRET=SECRET), body).status == status
