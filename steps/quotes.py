@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine import RuleSet, StepContext, step
+from engine import RuleSet, StepContext, StepError, step
 from steps.bookings import requests
 from steps.bookings.failures import rejection
 from steps.bookings.moments import stamp
@@ -25,7 +25,12 @@ FAILURE = {"type": ["object", "null"]}
     "quotes.check",
     input={"type": "object", "required": list(ASKED), "properties": ASKED},
     output={"type": "object", "required": ["failure", "context"], "properties": {"failure": FAILURE}},
-    errors={"Db.Unavailable": STORE_ERRORS["Db.Unavailable"], **UNAVAILABLE, **UNREADABLE},
+    errors={
+        "Booking.InvalidRequest": "no booking could be made of the request; the cause lists places and reasons",
+        "Db.Unavailable": STORE_ERRORS["Db.Unavailable"],
+        **UNAVAILABLE,
+        **UNREADABLE,
+    },
     idempotency="natural",
 )
 def check(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
@@ -33,6 +38,8 @@ def check(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 
     The request as in schemas/booking-create.json. `context` is what the rules look at.
     """
+    if wrong := requests.problems(payload["request"]):
+        raise StepError("Booking.InvalidRequest", "; ".join(wrong))
     whole = requests.complete(payload["request"], ctx.now())
     asked = Asked(
         booking_id="",

@@ -37,11 +37,13 @@ def rejection(refused: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     first = refused[0]
     stale = first["code"] in _table()["rules_after_requote"]
+    code = first["code"] if len(refused) == 1 else "booking_rejected"
+    known = _table()["codes"].get(code, {})
     return {
-        "code": first["code"] if len(refused) == 1 else "booking_rejected",
-        "retryable": stale,
+        "code": code,
+        "retryable": stale or known.get("retryable", False),
         "user_message": first["user_message"],
-        "suggested_action": "REQUOTE" if stale else "CHANGE_REQUEST",
+        "suggested_action": "REQUOTE" if stale else known.get("suggested_action", "CHANGE_REQUEST"),
         "errors": [dict(rule) for rule in refused],
     }
 

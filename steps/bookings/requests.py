@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
@@ -38,6 +39,11 @@ PERSONAL = (
 CREATE, CHANGES = "booking-create.json", "booking-changes.json"
 MOST_PROBLEMS = 20
 POINT_DIGITS = 6
+YEARS = range(1000, 9000)
+"""Nearer to the ends of the calendar, what is counted from a moment (the end of a ride, a local time) would not be on it."""
+DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
+"""What could be an e-mail address; above all, nothing that begins a line of its own in a message's head."""
 MESSAGES = {
     "type": "must be of type {}",
     "enum": "must be one of {}",
@@ -172,4 +178,16 @@ def _schema(file: str = CREATE) -> dict[str, Any]:
 
 @cache
 def _validator(file: str = CREATE) -> JsonSchema:
-    return JsonSchema(_schema(file), formats={"date": None, "email": None, "date-time": lambda text: bool(parse(text))})
+    return JsonSchema(_schema(file), formats={"date": _is_date, "email": _is_address, "date-time": _is_moment})
+
+
+def _is_moment(text: str) -> bool:
+    return parse(text).year in YEARS
+
+
+def _is_date(text: str) -> bool:
+    return DATE.fullmatch(text) is not None and date.fromisoformat(text).year in YEARS
+
+
+def _is_address(text: str) -> bool:
+    return ADDRESS.fullmatch(text) is not None

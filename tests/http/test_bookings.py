@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from engine.service.http import Request
+from engine.service.http.running import Ending
+from steps.bookings.lifecycle import lifecycle
 from tests.http.conftest import ANA, BEN, Front, wish
 
 Make = Callable[..., Front]
@@ -55,6 +58,33 @@ def test_a_rejected_ride_is_a_problem_in_words_for_the_member_and_a_booking_to_r
     assert "car" in problem["user_message"]
     assert service.ask("GET", f"/v1/bookings/{problem['booking_id']}").json()["status"] == "REJECTED"
     assert service.ask("GET", problem["type"]).json()["status"] == 422
+
+
+def test_who_tries_too_often_or_may_not_at_all_is_told_what_to_do(front: Make) -> None:
+    service = front()
+    for _ in range(5):
+        service.book(wish(luggage={"large": 9}))
+    answers = [service.book(), service.book(member="mem_demo_blocked"), service.book(member="mem_demo_exhausted")]
+    told = [(one.status, one.json()["code"], one.json()["retryable"], one.json()["suggested_action"]) for one in answers]
+    assert told == [
+        (429, "booking_velocity", True, "RETRY"),
+        (403, "member_blocked", False, "CONTACT_SUPPORT"),
+        (403, "ride_allowance_exhausted", False, "CHANGE_REQUEST"),
+    ]
+    assert answers[0].headers["Retry-After"] == "300"
+    assert [service.ask("GET", one.json()["type"]).json()["status"] for one in answers] == [429, 403, 403]
+
+
+def test_a_booking_that_is_on_its_way_is_answered_with_202_and_any_other_with_201(front: Make) -> None:
+    service, found = front().service, {}
+    (flow,) = (one.flow for one in service.routes.operations if one.id == "createBooking")
+    assert flow is not None
+    for status in lifecycle().statuses - {"REJECTED", "FAILED"}:  # their answer is their failure's
+        ending = Ending("SUCCEEDED", {"booking_id": UNKNOWN, "status": status, "version": 3})
+        answer = service.answering.of(flow, ending, {}, 0.0, Request("POST", "/v1/bookings"))
+        found.setdefault((answer.status, answer.headers.get("Retry-After")), set()).add(status)
+    assert found[202, "2"] == {"REQUESTED", "PENDING_CONFIRMATION", "COMPENSATING", "CANCELLATION_PENDING"}
+    assert len(found) == 2
 
 
 def test_a_member_who_may_not_is_forbidden(front: Make) -> None:

@@ -145,6 +145,11 @@ def test_a_token_without_the_scope_is_forbidden_and_told_which(guarded: Front, i
     assert erase.status == 403
 
 
+@pytest.mark.parametrize("scope", [5, True, {"bookings:read": 1}, [["bookings:read"]]])
+def test_scopes_of_another_form_are_none(guarded: Front, issuer: Issuer, scope: Any) -> None:
+    assert listed(guarded, issuer.token(scope=scope)).status == 403
+
+
 def test_scopes_may_come_as_a_list(guarded: Front, issuer: Issuer) -> None:
     assert listed(guarded, issuer.token(scope=None, scp=["bookings:read"])).status == 200
 

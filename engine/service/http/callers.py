@@ -73,4 +73,5 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     given = claims.get("scope", claims.get("scp", ""))
     # API Gateway hands lists on as the text "[a b]".
     scopes = given.strip("[]").replace(",", " ").split() if isinstance(given, str) else given
-    return Caller(subject, frozenset(scope for scope in scopes or () if isinstance(scope, str)))
+    listed = scopes if isinstance(scopes, list | tuple) else ()
+    return Caller(subject, frozenset(scope for scope in listed if isinstance(scope, str)))
