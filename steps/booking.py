@@ -17,10 +17,11 @@ from steps.bookings.personal import MEMBER_REF_KEY, opened, sealed_with
 from steps.bookings.repository import Repository, out_of_step, repository
 from steps.bookings.resource import render
 from steps.bookings.settings import number
-from steps.bookings.shapes import BOOKING_ID, CAUSE, ERROR, RIDE, STORE_ERRORS, about_a_booking
+from steps.bookings.shapes import BOOKING_ID, CAUSE, ERROR, QUOTE, RIDE, STORE_ERRORS, about_a_booking
 
 OUTBOX_LIMIT = 10_000
 BLOCK_MIN = 90
+OFFER = {**QUOTE, "type": ["object", "null"]}
 LONGEST_RESOLVE_S, SHORTEST_RESOLVE_S = 600.0, 60.0
 
 
@@ -152,13 +153,13 @@ def compensating(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 
 @step(
     "booking.reject",
-    input=about_a_booking(error=ERROR),
+    input=about_a_booking(error=ERROR, quote=OFFER),
     output="booking.json",
     errors=STORE_ERRORS,
     transactional=True,
 )
 def reject(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
-    """The rules or the slot said no: the member is told which rules, and why."""
+    """The rules or the slot said no: the member is told which rules, and why; a price that was too high, as `quote`."""
     error = (payload.get("error") or {}).get("Error") or ""
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
@@ -166,6 +167,7 @@ def reject(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             failed = _failed_rules(booking) if error == "Rules.Rejected" else []
             code = failures.code_of(error, after_a_ride=False, rules=[])
             told = failures.rejection(failed) if failed else failures.failure(code)
+            told = failures.with_offer(told, payload.get("quote"), ctx.now())
             booking = _end(repo, booking, "rules_failed", told)
     ctx.note(str(booking.failure_code))
     return render(booking)
@@ -173,7 +175,7 @@ def reject(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 
 @step(
     "booking.fail",
-    input=about_a_booking(error=ERROR),
+    input=about_a_booking(error=ERROR, quote=OFFER),
     output="booking.json",
     errors={
         **STORE_ERRORS,
@@ -194,7 +196,9 @@ def fail(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             code = failures.code_of(error, after_a_ride=booking.status == "COMPENSATING", rules=rules)
             if "rebooking" in booking.doc:
                 code = "rebooking_failed"  # whatever the reason: the ride that the member had is gone
-            booking = _end(repo, booking, _failing(booking, error, attempts), failures.failure(code))
+            judged = payload.get("quote") if error == "Rules.Rejected" else None  # any other error is not about it
+            told = failures.with_offer(failures.failure(code), judged, ctx.now())
+            booking = _end(repo, booking, _failing(booking, error, attempts), told)
     if failures.is_ours(booking.failure_code):
         about = {"booking_id": booking.booking_id, "request_id": booking.doc.get("request_id")}
         ctx.log("a booking failed for a reason of ours", warning=True, error=error, **about)

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine import RuleSet, StepContext, StepError, step
 from steps.bookings import requests
-from steps.bookings.failures import rejection
+from steps.bookings.failures import rejection, with_offer
 from steps.bookings.moments import stamp
 from steps.bookings.owners import member_ref
 from steps.bookings.repository import repository
@@ -79,7 +79,7 @@ def ask(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         if failure is None:
             quotes.append(quote)
         else:
-            failures.append(failure)
+            failures.append(with_offer(failure, quote, ctx.now()))
     ctx.note(f"{len(quotes)} offers")
     return {"failure": None if quotes else failures[0], "quotes": quotes}
 

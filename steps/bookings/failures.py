@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from steps.bookings.moments import parse
+
+OFFERED = ("quote_id", "vehicle_class", "price_type", "expires_at")
 
 
 def code_of(error: str, *, after_a_ride: bool, rules: list[str]) -> str:
@@ -46,6 +51,15 @@ def rejection(refused: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "suggested_action": "REQUOTE" if stale else known.get("suggested_action", "CHANGE_REQUEST"),
         "errors": [dict(rule) for rule in refused],
     }
+
+
+def with_offer(told: Mapping[str, Any], quote: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
+    """What the member is told, and with it the `quote` that was too dear, as long as it holds: agreed to, it can be
+    booked. Only where the price stands in the way."""
+    if quote is None or told["suggested_action"] != "REQUOTE" or parse(quote["expires_at"]) <= now:
+        return dict(told)
+    price = {"amount_minor": quote["amount_minor"], "currency": quote["currency"]}
+    return {**told, "quote": {**{key: quote[key] for key in OFFERED}, "price": price}}
 
 
 def is_ours(code: str | None) -> bool:

@@ -40,7 +40,7 @@ CREATE, CHANGES = "booking-create.json", "booking-changes.json"
 MOST_PROBLEMS = 20
 POINT_DIGITS = 6
 YEARS = range(1000, 9000)
-"""Nearer to the ends of the calendar, what is counted from a moment (the end of a ride, a local time) would not be on it."""
+"""Nearer to the calendar's ends, what is counted from a moment (the end of a ride, a local time) would not be on it."""
 DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
 """What could be an e-mail address; above all, nothing that begins a line of its own in a message's head."""

@@ -47,6 +47,12 @@ def test_a_change(case: dict[str, Any], world: Any) -> None:
         assert outcome.output["amendment"]["changes"] == case["fields"]
         assert outcome.output["amendment"]["status"] == "APPLIED"
     assert [reason["code"] for reason in (doc.get("amendment") or {}).get("errors", [])] == case.get("reasons", [])
+    if "pointers" in case:
+        told = json.loads(outcome.cause)["errors"]
+        assert [(one["code"], one["pointer"]) for one in told] == list(
+            zip(case["reasons"], case["pointers"], strict=True)
+        )
+        assert all(one["user_message"] and "http" not in one for one in told)
     (slot,) = here.rows("SELECT starts_at FROM booking_slots")
     assert slot["starts_at"] == row["pickup_time"]
     assert here.violations() == []

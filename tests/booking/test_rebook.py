@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,18 @@ def test_a_change_by_another_ride(case: dict[str, Any], offering: Any) -> None:
     here = offering(*case.get("plan", []))
     before = len(here.events(user_facing=True))
     here.clock.advance(case.get("until", 0))
+    supplier = here.sim.simulation.supplier
+    supplier.tariff = replace(supplier.tariff, per_km_minor=case.get("per_km", supplier.tariff.per_km_minor))
     accepted = {"amount_minor": case.get("accept", 0), "currency": "GBP"}
     outcome = modify(here, LATER, accept_fee=accepted)
     assert outcome.error == case.get("error"), outcome.cause
     if "asked" in case:
         told = json.loads(outcome.cause)
         assert {name: told[name] for name in case["asked"]} == case["asked"]
+    if case.get("error") == "Booking.PriceAboveMaximum":
+        told = json.loads(outcome.cause)
+        assert told["quote"]["price"]["amount_minor"] > booking(here)["price_minor"]
+        assert [one["code"] for one in told["errors"]] == ["price_above_consented_max"]
     book_anew(here)
     row, slots = booking(here), here.rows("SELECT starts_at FROM booking_slots")
     assert row["status"] == case.get("status", "CONFIRMED")

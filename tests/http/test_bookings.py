@@ -65,7 +65,9 @@ def test_who_tries_too_often_or_may_not_at_all_is_told_what_to_do(front: Make) -
     for _ in range(5):
         service.book(wish(luggage={"large": 9}))
     answers = [service.book(), service.book(member="mem_demo_blocked"), service.book(member="mem_demo_exhausted")]
-    told = [(one.status, one.json()["code"], one.json()["retryable"], one.json()["suggested_action"]) for one in answers]
+    told = [
+        (one.status, one.json()["code"], one.json()["retryable"], one.json()["suggested_action"]) for one in answers
+    ]
     assert told == [
         (429, "booking_velocity", True, "RETRY"),
         (403, "member_blocked", False, "CONTACT_SUPPORT"),

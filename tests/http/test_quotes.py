@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.http.conftest import Front, wish
 
 Make = Callable[..., Front]
@@ -52,6 +54,23 @@ def test_a_price_that_the_member_could_not_book_for_is_no_offer(front: Make) -> 
     dear = ask(front(), wish(price={"max_amount_minor": 1, "currency": "GBP"}))
     assert (dear.status, dear.json()["code"]) == (409, "price_above_consented_max")
     assert dear.json()["suggested_action"] == "REQUOTE"
+
+
+@pytest.mark.parametrize(
+    ("faults", "most", "code"), [((), 1, "price_above_consented_max"), (("F27",), 4000, "price_changed")]
+)
+def test_a_price_that_is_too_high_is_told_and_can_be_agreed_to(
+    front: Make, faults: tuple[str, ...], most: int, code: str
+) -> None:
+    service = front(*faults)
+    dear = service.book(wish(price={"max_amount_minor": most, "currency": "GBP"}))
+    assert (dear.status, dear.json()["code"]) == (409, code), dear.body
+    quote = dear.json()["quote"]
+    assert quote["price"]["amount_minor"] > most
+    agreed = {"max_amount_minor": quote["price"]["amount_minor"], "currency": quote["price"]["currency"]}
+    booked = service.book(wish(quote_id=quote["quote_id"], price=agreed))
+    assert booked.status == 201, booked.body
+    assert booked.json()["price"]["amount_minor"] == quote["price"]["amount_minor"]
 
 
 def test_no_car_and_no_answer_are_told_as_when_booking(front: Make) -> None:

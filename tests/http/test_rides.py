@@ -15,6 +15,7 @@ from engine.service.http import Request, Response
 from engine.telemetry.logs import JsonLine
 from steps.webhooks.signatures import profiles, sign
 from tests.http.conftest import ANA, BEN, Front, wish
+from tests.http.test_faults import in_two_hours
 
 Make = Callable[..., Front]
 KEY = "a-key-of-the-client-2"
@@ -246,6 +247,17 @@ def test_a_booking_is_changed_if_it_is_the_one_that_was_looked_at(front: Make) -
     if done.status == 200:
         assert done.headers["ETag"] != tag
         assert done.json()["amendment"]["status"] == "APPLIED"
+
+
+def test_a_change_against_the_rules_says_which_in_the_language_of_the_member(front: Make) -> None:
+    service = front()
+    made = service.book(in_two_hours(hours=5))
+    headers = {"if_match": made.headers["ETag"], "idempotency_key": KEY, "content_type": MERGE, "accept_language": "de"}
+    refused = service.ask("PATCH", made.headers["Location"], {"luggage": {"large": 9}}, **headers)
+    assert (refused.status, refused.json()["code"]) == (422, "booking_rejected")
+    (error,) = refused.json()["errors"]
+    assert (error["code"], error["rule_id"], error["pointer"]) == ("luggage_exceeds_vehicle", "R31", "/luggage")
+    assert error["user_message"].startswith("Ihr Gepäck")
 
 
 def test_operations_see_what_is_counted_and_members_do_not(front: Make) -> None:
