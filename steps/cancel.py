@@ -9,7 +9,7 @@ from steps.bookings import cancelling
 from steps.bookings.attempts import Attempts
 from steps.bookings.booking import PROVIDER, Booking
 from steps.bookings.following import RIDE as OUR_WORDS
-from steps.bookings.following import changes, seen
+from steps.bookings.following import changes, seen, storable
 from steps.bookings.keys import Sealed
 from steps.bookings.owners import NOT_FOUND, owned
 from steps.bookings.personal import opened
@@ -191,7 +191,7 @@ def look(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any] | None:
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
     known, _ = rides.left_behind(booking, ctx)
-    return Taxi(ctx).get(known[0]) if known else None
+    return storable(Taxi(ctx).get(known[0])) if known else None
 
 
 @step(

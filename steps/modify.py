@@ -8,7 +8,7 @@ from engine import StepContext, StepError, step
 from steps.bookings import amending, requests
 from steps.bookings.attempts import Attempts
 from steps.bookings.booking import Booking
-from steps.bookings.following import seen
+from steps.bookings.following import seen, storable
 from steps.bookings.keys import Sealed
 from steps.bookings.lifecycle import lifecycle
 from steps.bookings.moments import later, parse
@@ -118,7 +118,7 @@ def amend(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
                 raise
         else:
             _close_attempt(booking, attempt, None, ctx)
-            return {"ride": ride}
+            return {"ride": storable(ride)}
     raise AssertionError("the loop returns or raises")
 
 
@@ -139,7 +139,7 @@ def reconcile(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     ride = Taxi(ctx).get(str(booking.ride_ref))
     if amending.shows(ride, told, booking.doc.get("amending_hash")) is not True:
         raise StepError("Taxi.NotApplied", "the ride does not show the change")
-    return {"ride": ride}
+    return {"ride": storable(ride)}
 
 
 @step(

@@ -31,6 +31,13 @@ RIDE: Final = {
 """The taxi company's words: the booking's status, and the trigger that leads there."""
 
 BY: Final = {"CANCELLED_BY_CLIENT": "OPS", "CANCELLED_BY_DRIVER": "DRIVER"}
+DRIVER: Final = ("first_name", "phone", "photo_url")
+VEHICLE: Final = ("make", "model", "colour", "plate")
+FIELDS: Final = (
+    *("ride_id", "client_reference", "status", "state_hash", "sequence", "price", "final_price", "cancellation_fee"),
+    *("pickup_time", "driver", "vehicle"),
+)
+"""What the contract has of a ride."""
 OURS: Final = ("CANCELLATION_PENDING", "REQUESTED", "PENDING_CONFIRMATION", "COMPENSATING")
 """Statuses in which another flow writes the booking: what the ride says is for that flow to find out."""
 
@@ -90,11 +97,25 @@ def seen(booking: Booking, ride: Mapping[str, Any]) -> dict[str, Any]:
     driver = ride.get("driver") or {}
     known["driver"] = {
         key: masked(driver[key]) if key == "phone" else driver[key]
-        for key in ("first_name", "phone", "photo_url")
+        for key in DRIVER
         if key in driver and (going or key == "first_name")
     } or None
-    known["vehicle"] = dict(ride["vehicle"]) if ride.get("vehicle") else None
+    vehicle = ride.get("vehicle") or {}
+    known["vehicle"] = {key: vehicle[key] for key in VEHICLE if key in vehicle} or None
     return known
+
+
+def storable(ride: Mapping[str, Any]) -> dict[str, Any]:
+    """The ride as a step may answer it, for the engine's history keeps what steps answer: no driver's number, and
+    nothing that the contract does not have."""
+    kept = {key: ride[key] for key in FIELDS if key in ride}
+    if "driver" in kept:
+        kept["driver"] = {
+            key: masked(value) if key == "phone" else value for key, value in kept["driver"].items() if key in DRIVER
+        }
+    if "vehicle" in kept:
+        kept["vehicle"] = {key: value for key, value in kept["vehicle"].items() if key in VEHICLE}
+    return kept
 
 
 def changes(booking: Booking, ride: Mapping[str, Any], trigger: str) -> dict[str, Any]:
@@ -129,5 +150,6 @@ def driver_of(ride: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def masked(phone: str) -> str:
-    """A phone number with its middle hidden: `+44•••••••23`."""
-    return f"{phone[:3]}{'•' * max(0, len(phone) - 5)}{phone[-2:]}"
+    """A phone number with its middle hidden: `+44•••••••23`; all of one that is too short to have a middle."""
+    shown = 5 if len(phone) >= 10 else 0
+    return f"{phone[:3]}{'•' * (len(phone) - shown)}{phone[-2:]}" if shown else "•" * len(phone)

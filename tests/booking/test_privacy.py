@@ -13,12 +13,13 @@ from jsonschema import Draft202012Validator, FormatChecker
 from engine import StepError
 from steps.booking import request
 from steps.bookings import identifiers, keys
+from steps.bookings.following import masked
 from steps.bookings.keys import Keyring, Sealed, WrongKeys
 from steps.bookings.owners import member_ref
 from steps.bookings.personal import Vault, opened, seal_input
 from steps.bookings.repository import repository
 from steps.privacy import erase, prune
-from tests.booking.world import BOOKING, ROOT, Desk, asap
+from tests.booking.world import BOOKING, ROOT, Desk, asap, scheduled
 
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(3)]
 FAILURE = {"code": "internal_error", "retryable": True, "user_message": "Sorry.", "suggested_action": "RETRY"}
@@ -134,6 +135,29 @@ def test_nothing_personal_is_stored_in_clear(world: Any) -> None:
     desk.close()
     assert [secret for secret in (*SECRETS, WORDS, "Dora") if secret in found + here.log.read_text()] == []
     assert "wh_talkative" in found
+
+
+def test_no_number_of_a_driver_is_stored(world: Any) -> None:
+    steps = [{"after_s": 10, "to": "DRIVER_ASSIGNED"}]
+    here = world("F38", plan={"faults": [{"op": "createRide", "fault": "life", "params": {"steps": steps}}]})
+    here.book(scheduled())
+    here.clock.advance(10)
+    wish = {"member_id": scheduled()["member_id"], "booking_id": BOOKING, "changes": {"passengers": {"adults": 2}}}
+    assert here.engine.run(ROOT / "flows/modify.yaml", wish, name="modify-1").status == "SUCCEEDED"
+    refused = {"reason": None, "accept_fee": {"amount_minor": 4000, "currency": "GBP"}, **wish, "changes": None}
+    assert here.engine.run(ROOT / "flows/cancel.yaml", refused, name="cancel-1").error == "Booking.NotCancellable"
+    (ride,) = here.rows("SELECT doc FROM bookings")
+    assert json.loads(ride["doc"])["ride"]["driver"]["phone"].startswith("+44•")
+    desk = Desk(here.url)
+    found = whole_database(desk) + here.log.read_text()
+    desk.close()
+    assert "+447700900" not in found
+
+
+@pytest.mark.parametrize(("phone", "shown"), [("+447700900123", "+44••••••••23"), ("+44770090", "•" * 9), ("12", "••")])
+def test_a_number_is_shown_in_part_or_not_at_all(phone: str, shown: str) -> None:
+    assert masked(phone) == shown
+    assert masked(shown) == shown
 
 
 def talkative(ride_ref: str) -> dict[str, Any]:
