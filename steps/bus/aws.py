@@ -28,6 +28,8 @@ ABOUT_THE_MESSAGE = frozenset(
     }
 )
 """Error codes that say that this very message will never be taken."""
+ABOUT_THE_TOPIC = "TopicArn"
+"""In the text of InvalidParameter: the topic is wrong (of another region, say), and no message is to blame."""
 
 
 class _Target:
@@ -63,8 +65,9 @@ class _Target:
         try:
             return self.send(events)
         except ClientError as problem:
-            code = problem.response.get("Error", {}).get("Code", "")
-            if code not in ABOUT_THE_MESSAGE:
+            error = problem.response.get("Error", {})
+            code = error.get("Code", "")
+            if code not in ABOUT_THE_MESSAGE or ABOUT_THE_TOPIC in error.get("Message", ""):
                 raise BusDown(f"{self._service}: {code or type(problem).__name__}") from problem
             if len(events) == 1:
                 return {events[0].event_id: Fate(code, refused=True)}

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -77,12 +77,11 @@ class TaxiClient:
             return self._send(call, {})
         ends = time.monotonic() + call.seconds
         used = self._token(tokens, None)
-        answer = self._send(call, {"Authorization": f"Bearer {used}"})
+        answer = self._send(_until(call, ends), {"Authorization": f"Bearer {used}"})
         if answer[0] != 401:
             return answer
-        left = max(SHORTEST_S, ends - time.monotonic())
-        again = Call(call.method, call.path, call.reply, left, call.body, call.query, call.headers)
-        return self._send(again, {"Authorization": f"Bearer {self._token(tokens, used)}"})
+        fresh = self._token(tokens, used)
+        return self._send(_until(call, ends), {"Authorization": f"Bearer {fresh}"})
 
     def _token(self, tokens: Tokens, refused: str | None) -> str:
         """The access token; a new one when there is none, the present one was refused, or soon will be."""
@@ -158,6 +157,15 @@ class TaxiClient:
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return min(max(0.0, (moment - self._now()).total_seconds()), LONGEST_RETRY_AFTER_S)
+
+
+def _until(call: Call, ends: float) -> Call:
+    """The call with the time that is left of it. Raises StepError Taxi.NotSent when there is none: the access token
+    took all of it."""
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise StepError("Taxi.NotSent", f"{call}: no time was left after the token request")
+    return replace(call, seconds=left)
 
 
 class Tokens:

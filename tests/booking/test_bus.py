@@ -160,6 +160,21 @@ def test_a_refused_event_is_held_with_the_later_ones_of_its_booking_and_people_a
     assert unpublished(desk) == []
 
 
+def test_a_topic_that_is_wrong_is_no_fault_of_the_events(desk: Desk, aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Elsewhere(Topic):
+        def send(self, events: Any) -> Any:
+            from botocore.exceptions import ClientError
+
+            error = {"Code": "InvalidParameter", "Message": "Invalid parameter: TopicArn"}
+            raise ClientError({"Error": error}, "PublishBatch")
+
+    book(desk)
+    monkeypatch.setattr("steps.relay.bus", lambda settings: Elsewhere("arn:aws:sns:us-east-1:1:t.fifo", endpoint=aws))
+    relay(desk)
+    assert [problem for *_, problem in unpublished(desk)] == ["sns: InvalidParameter", None]
+    assert desk.db.execute("SELECT attention FROM bookings").fetchall() == [(0,)]
+
+
 @pytest.mark.parametrize("url", ["", "log:", "kafka://x", "sns://", "sqs://q?delay=3", "events.jsonl"])
 def test_what_is_no_bus_is_refused_with_what_to_write(url: str) -> None:
     with pytest.raises(WrongBus, match="log:FILE"):

@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -193,6 +194,18 @@ def quote() -> Call:
     point = {"point": {"lat": 25.25, "lon": 55.36}}
     body = {"pickup": point, "dropoff": {"point": {"lat": 25.2, "lon": 55.27}}, "passengers": 1}
     return Call("POST", "/quotes", "quotes", 2.0, body=body)
+
+
+def test_waiting_for_an_access_token_is_part_of_a_call_s_time() -> None:
+    slow = {"op": "createToken", "fault": "latency", "params": {"delay_s": 0.3}}
+    with Simulator({"auth": {"required": True, "ttl_s": 600}, "faults": [slow]}, start_at=START) as sim:
+        settings = {"TAXI_CLIENT_ID": "booking", "TAXI_CLIENT_SECRET": "booking-secret"}
+        taxi = client(sim.url, TAXI_TOKEN_URL=f"{sim.origin}/oauth/token", **settings)
+        with pytest.raises(StepError) as caught:
+            taxi.call(replace(quote(), seconds=0.2))
+        assert caught.value.error == "Taxi.NotSent"
+        assert sim.calls("createQuotes") == 0
+        assert taxi.call(quote())["quotes"]
 
 
 def test_an_access_token_is_fetched_once_and_renewed_when_it_is_refused() -> None:
