@@ -18,7 +18,6 @@ from steps.bookings.settings import place
 from steps.bookings.shapes import STORE_ERRORS, about_a_booking
 from steps.bookings.sql import statements
 
-REFERENCE_DIR = "flows/reference"
 VELOCITY = timedelta(minutes=10)
 EARTH_M = 6_371_000.0
 OBJECTS = ("member", "membership", "tier", "usage", "vehicle", "area", "bookings")
@@ -61,11 +60,16 @@ def context_of(
     repo: Repository, asked: Booking | Asked, member_id: str | None, request: dict[str, Any], ctx: StepContext
 ) -> dict[str, Any]:
     """The context of a whole request. Raises StepError Context.Unavailable."""
-    directory = place(ctx.settings, "REFERENCE_DIR", REFERENCE_DIR)
+    directory = place(ctx.settings, "REFERENCE_DIR", reference.DIRECTORY)
     try:
         return _Loading(directory, repo, asked, member_id, request, ctx.now()).context()
-    except reference.Missing as problem:
-        raise StepError("Context.Unavailable", str(problem)) from problem
+    except (reference.Missing, LookupError, TypeError, ValueError, AttributeError) as problem:
+        # A field that is not there, or not of its kind. No values are told: they may be a member's.
+        field = f"the reference data has no {problem} where it is needed"
+        known = {reference.Missing: str(problem), KeyError: field}
+        why = known.get(type(problem), "the reference data has a field of another form than is needed")
+        ctx.log(f"what the rules look at cannot be had: {why}", warning=True)
+        raise StepError("Context.Unavailable", why) from problem
 
 
 class _Loading:

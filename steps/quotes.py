@@ -12,6 +12,7 @@ from steps.bookings.moments import stamp
 from steps.bookings.owners import member_ref
 from steps.bookings.repository import repository
 from steps.bookings.shapes import QUOTE, STORE_ERRORS
+from steps.bookings.terms import with_terms
 from steps.context import UNAVAILABLE, Asked, context_of
 from steps.rules import UNREADABLE, rules_of
 from steps.taxi_api.errors import ERRORS
@@ -66,7 +67,7 @@ def check(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         "required": ["failure", "quotes"],
         "properties": {"failure": FAILURE, "quotes": {"type": "array", "items": QUOTE}},
     },
-    errors={**ERRORS, **UNREADABLE},
+    errors={**ERRORS, **UNAVAILABLE, **UNREADABLE},
     idempotency="natural",
 )
 def ask(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
@@ -74,7 +75,8 @@ def ask(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     says why the cheapest is not."""
     whole, rules = requests.complete(payload["request"], ctx.now()), rules_of(ctx)
     quotes, failures = [], []
-    for quote in offers(whole, ctx):
+    for offer in offers(whole, ctx):
+        quote = with_terms(offer, whole, ctx)
         failure = _refused(rules, "post_quote", {**payload["context"], "request": whole, "quote": quote}, ctx)
         if failure is None:
             quotes.append(quote)

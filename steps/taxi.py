@@ -14,6 +14,8 @@ from steps.bookings.attempts import Attempts
 from steps.bookings.repository import out_of_step, repository
 from steps.bookings.requests import merged
 from steps.bookings.shapes import QUOTE, RIDE, STORE_ERRORS, about_a_booking
+from steps.bookings.terms import with_terms
+from steps.context import UNAVAILABLE
 from steps.taxi_api import rides
 from steps.taxi_api.errors import ERRORS
 from steps.taxi_api.offers import offers
@@ -26,17 +28,18 @@ FAILED = {"Taxi.RideFailed": "the taxi company ended the ride before it began"}
     "taxi.quote",
     input=about_a_booking(amended={"type": ["boolean", "null"]}),
     output=QUOTE,
-    errors={**ERRORS, **STORE_ERRORS},
+    errors={**ERRORS, **STORE_ERRORS, **UNAVAILABLE},
     idempotency="natural",
 )
 def quote(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
-    """The cheapest valid offer in the wanted class, or the very quote that the member saw.
+    """The cheapest valid offer in the wanted class, or the very quote that the member saw, with all terms.
 
     `amended`: for the request as the member wants to have it changed.
     """
     with repository(ctx, reading=True) as repo:
         booking, personal = repo.load_whole(payload["booking_id"])
-    best = offers(requested(booking, personal, amended=bool(payload.get("amended"))), ctx)[0]
+    request = requested(booking, personal, amended=bool(payload.get("amended")))
+    best = with_terms(offers(request, ctx)[0], request, ctx)
     ctx.note(money.shown(best["amount_minor"], best["currency"]))
     return best
 

@@ -81,6 +81,8 @@ def follow(repo: Repository, booking: Booking, ride: Mapping[str, Any], *, actor
         return repo.need_people(booking)
     for trigger in triggers:
         further = changes(booking, ride, trigger)
+        if trigger == "supplier_cancelled":
+            further["doc"]["cancellation"]["cancelled_at"] = repo.now
         booking = repo.transition(booking, trigger, actor=actor, detail=ride["status"], **further)
         if trigger == "supplier_cancelled":
             statements("queries.sql")["delete_slot"].run(repo.db, booking_id=booking.booking_id)
@@ -122,10 +124,11 @@ def changes(booking: Booking, ride: Mapping[str, Any], trigger: str) -> dict[str
     """The columns that go with a trigger: who drives, who cancelled and at what price, what the ride cost."""
     doc = {**booking.doc, "driver": None if trigger == "driver_unassigned" else driver_of(ride)}
     if trigger in ("supplier_cancelled", "passenger_no_show"):
+        agreed = (booking.doc.get("quote") or {}).get("no_show_fee") if trigger == "passenger_no_show" else None
         doc["cancellation"] = {
             "by": BY.get(ride["status"], "SUPPLIER"),
             "reason": ride["status"],
-            "fee": ride.get("cancellation_fee"),
+            "fee": ride.get("cancellation_fee", agreed),
             "requested_at": None,
             "cancelled_at": None,
         }

@@ -8,6 +8,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+DIRECTORY = "flows/reference"
+"""Unless the setting REFERENCE_DIR says otherwise."""
+
 _reading = Lock()
 Table = dict[str, dict[str, Any]]
 

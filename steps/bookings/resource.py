@@ -6,9 +6,7 @@ from typing import Any
 
 from steps.bookings.booking import PROVIDER, Booking
 from steps.bookings.moments import later, local
-
-FREE_BEFORE_MIN = 120
-HALF_FEE_PCT = 50
+from steps.bookings.terms import ALWAYS
 
 
 def render(booking: Booking) -> dict[str, Any]:
@@ -47,26 +45,23 @@ def render(booking: Booking) -> dict[str, Any]:
 
 
 def cancellation_policy(booking: Booking) -> list[dict[str, Any]] | None:
-    """What cancelling costs until when; None while there is no ride with a price.
+    """What cancelling costs until when, by the terms of the ride's quote; None while there is no ride with a price.
 
-    The supplier's own terms when its quote had some; else free until 120 minutes before pickup, then half, then all.
+    When all terms are over, it costs the whole price.
     """
     if booking.price_minor is None or booking.ride_ref is None:
         return None
-    amount, currency = booking.price_minor, booking.price_currency
-    terms = [
-        (_until(booking, term), term["fee"]) for term in (booking.doc.get("quote") or {}).get("cancellation") or ()
-    ]
-    if not terms:
-        half = {"amount_minor": round(amount * HALF_FEE_PCT / 100), "currency": currency}
-        free = {"amount_minor": 0, "currency": currency}
-        terms = [(later(booking.pickup_time, -60 * FREE_BEFORE_MIN), free), (booking.pickup_time, half)]
-    steps = [{"until": until, "fee": fee} for until, fee in terms]
-    return [*steps, {"until": None, "fee": {"amount_minor": amount, "currency": currency}}]
+    terms = (booking.doc.get("quote") or {}).get("cancellation") or ()
+    steps = [{"until": _until(booking, term), "fee": term["fee"]} for term in terms]
+    if not steps or steps[-1]["until"] is not None:
+        steps.append({"until": None, "fee": {"amount_minor": booking.price_minor, "currency": booking.price_currency}})
+    return steps
 
 
-def _until(booking: Booking, term: dict[str, Any]) -> str:
-    """When a term ends: some minutes before pickup, or when the driver sets off (a word, for no time is known)."""
+def _until(booking: Booking, term: dict[str, Any]) -> str | None:
+    """When a term ends: minutes before pickup, when the driver sets off (a word, for no time is known), or never."""
+    if term["kind"] == ALWAYS:
+        return None
     if term["kind"] == "TIME_BEFORE_PICKUP":
         return later(booking.pickup_time, -60 * int(term.get("minutes", 0)))
     return "DRIVER_EN_ROUTE"

@@ -26,12 +26,16 @@ _BEFORE_THE_DRIVER_LEFT = frozenset({"CONFIRMED", "DRIVER_ASSIGNED"})
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """The price list, in minor units of ``currency``: ``base`` plus ``per_km`` of road, times the class's factor."""
+    """The price list, in minor units of ``currency``: ``base`` plus ``per_km`` of road, times the class's factor.
+
+    ``offers_terms``: whether a quote says what cancelling costs and how long a driver waits.
+    """
 
     currency: str = "GBP"
     base_minor: int = 500
     per_km_minor: int = 175
     round_to_minor: int = 50
+    offers_terms: bool = True
 
     def price(self, route: Route, surge: float = 1.0) -> int:
         amount = (self.base_minor + self.per_km_minor * route.road_km()) * _VEHICLES[route.vehicle_class][0] * surge
@@ -85,11 +89,14 @@ def render_quote(quote: Quote, tariff: Tariff) -> dict[str, Any]:
         "max_passengers": seats,
         "max_luggage": bags,
         "pickup_type": "MEET_AND_GREET" if quote.airport else "DEFAULT",
-        "free_waiting_min": FREE_WAITING_MIN,
         "expires_at": rfc3339(quote.expires_at),
     }
     if quote.pickup_time is None:
         body["eta_min"] = quote.eta_min
+    if not tariff.offers_terms:
+        return body
+    body["free_waiting_min"] = FREE_WAITING_MIN
+    if quote.pickup_time is None:
         body["cancellation"] = [{"kind": "BEFORE_DRIVER_EN_ROUTE", "fee": tariff.money(0)}]
     else:
         body["cancellation"] = [

@@ -100,6 +100,29 @@ def test_without_flight_data_rides_go_on_and_without_members_they_do_not(desk: D
 
 
 @pytest.mark.parametrize(
+    ("table", "old", "new", "because"),
+    [
+        ("airports", "service_area", "area", "the reference data has no 'service_area' where it is needed"),
+        ("lounges", "hours", "times", "the reference data has no 'hours' where it is needed"),
+        ("members", "membership", "card", "the reference data has no 'membership' where it is needed"),
+        ("tiers", "PRESTIGE", "GOLD", "tiers.yaml does not have what this booking needs"),
+        ("lounges", '"05:00"', "5", "the reference data has a field of another form than is needed"),
+    ],
+)
+def test_a_gap_in_the_reference_data_is_named_and_logged(
+    table: str, old: str, new: str, because: str, desk: Desk, tmp_path: Path
+) -> None:
+    folder = tmp_path / "reference"
+    shutil.copytree(ROOT / "flows/reference", folder)
+    file = folder / f"{table}.yaml"
+    file.write_text(file.read_text().replace(old, new))
+    desk.settings["REFERENCE_DIR"] = str(folder)
+    take_on(desk, **from_london())
+    assert error(lambda: context(desk)) == ("Context.Unavailable", because)
+    assert f"what the rules look at cannot be had: {because}" in desk.logged
+
+
+@pytest.mark.parametrize(
     ("opens", "closes", "moment", "expected"),
     [
         ("05:00", "22:00", time(5, 0), True),

@@ -67,6 +67,9 @@ def test_a_ride_goes_through_its_life(case: dict[str, Any], world: Any) -> None:
         states = Counter(row["state"] for row in here.rows("SELECT state FROM webhook_inbox"))
         assert states == case.get("inbox", states)
         assert bool(here.rows("SELECT 1 FROM booking_slots")) == case["slot"]
+        if "by" in case:
+            cancellation = json.loads(row["doc"])["cancellation"]
+            assert (cancellation["by"], cancellation["cancelled_at"]) == (case["by"], row["terminal_at"])
         assert here.violations() == []
 
 
