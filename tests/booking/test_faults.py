@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
+from engine import StepError
+from steps.bookings.repository import Repository, repository
 from tests.booking.test_track import one_look, track
 from tests.booking.world import BOOKING, World, scheduled
 
+MATRIX: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("matrix.yaml").read_text())
 ENDINGS: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("endings.yaml").read_text())
 
 
@@ -32,6 +35,64 @@ def test_a_booking_ends_as_it_should_whatever_the_taxi_company_does(fault: str, 
     assert outcome.output["status"] == booking["status"]
     assert here.violations() == []
     assert creates_per_generation(here) <= 3
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("case", MATRIX, ids=lambda case: case["name"])
+def test_a_row_of_the_failure_matrix(case: dict[str, Any], world: Any) -> None:
+    here = world(plan={"faults": case["plan"]})
+    failure = here.book(scheduled()).output["failure"]
+    assert (failure["code"], here.events(user_facing=True)) == (case["failure"], case["told"])
+    calls = {"createQuotes": case.get("quotes", 1), "createRide": case.get("creates", 0)}
+    calls |= {"cancelByReference": case.get("by_reference", 0)}
+    assert {op: here.sim.calls(op) for op in calls} == calls
+    assert bool(here.rows("SELECT 1 FROM orphan_watch")) == case.get("watched", False)
+    assert here.rows("SELECT 1 FROM booking_slots") == []
+    assert here.violations() == []
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("times", "told", "code", "live"), [(5, ["confirmed"], None, 1), (99, ["failed"], "internal_error", 0)]
+)
+def test_a_ride_that_cannot_be_written_down_is_given_back(
+    times: int, told: list[str], code: str | None, live: int, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, real = [times], Repository.transition
+
+    def transition(self: Repository, booking: Any, trigger: str, **more: Any) -> Any:
+        if trigger == "ride_confirmed" and left[0]:
+            left[0] -= 1
+            raise StepError("Db.Unavailable", "the disk is full")
+        return real(self, booking, trigger, **more)
+
+    monkeypatch.setattr(Repository, "transition", transition)
+    here = world()
+    failure = here.book(scheduled()).output["failure"]
+    assert (failure["code"] if failure else None, here.events(user_facing=True)) == (code, told)
+    assert sum(ride["live"] for ride in here.sim.rides()) == live
+    assert here.violations() == []
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("times", "status"), [(3, "CONFIRMED"), (4, "FAILED")])
+def test_a_slot_that_others_hold_on_to_is_our_trouble(
+    times: int, status: str, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [times]
+
+    def busy(ctx: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise StepError("Db.Conflict", "another ride of the member is being reserved at this moment")
+        return repository(ctx)
+
+    monkeypatch.setattr("steps.slot.repository", busy)
+    here = world()
+    booked = here.book(scheduled()).output
+    assert booked["status"] == status
+    assert status == "CONFIRMED" or booked["failure"]["code"] == "service_unavailable"
+    assert here.violations() == []
 
 
 def test_of_two_rides_the_one_that_cannot_be_cancelled_any_more_counts(world: Any) -> None:
