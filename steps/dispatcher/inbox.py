@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE INDEX IF NOT EXISTS messages_waiting ON messages (sent_at) WHERE sent_at IS NULL;
 CREATE TABLE IF NOT EXISTS positions (source TEXT PRIMARY KEY, position INTEGER NOT NULL);
 """
+SHOWN = ("failure", "driver", "price", "cancellation", "loyalty", "changes")
+"""What templates show beside the parameters of the notification."""
 ERASED = ".member.erased.v1"
 
 
@@ -82,8 +84,8 @@ class Inbox:
         limit = notification.get("not_after")
         if limit and datetime.fromisoformat(limit) < now:
             return "LATE"
-        failure = event["data"].get("failure")
-        body = {**notification, "subject": event["subject"], **({"failure": failure} if failure else {})}
+        shown = {name: event["data"][name] for name in SHOWN if event["data"].get(name)}
+        body = {**notification, "subject": event["subject"], **shown}
         row = (str(notification["dedupe_key"]), event["subject"], json.dumps(body), limit)
         self.db.execute("INSERT OR REPLACE INTO told VALUES (?, ?)", (event["subject"], event["sequence"]))
         self.db.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, NULL)", row)

@@ -80,6 +80,15 @@ def test_what_is_for_members_is_told_once_and_in_order(desk: Desk) -> None:
     assert desk.send() == ["1/2", "1/3", "1/4", "1/5"]
 
 
+def test_a_message_has_what_its_template_shows(desk: Desk) -> None:
+    driver = {"first_name": "Dora", "plate": "A 1"}
+    with_driver = event(1, 4)
+    with_driver["data"] |= {"driver": driver, "status": "DRIVER_ASSIGNED"}
+    desk.take(with_driver)
+    (message,) = desk.inbox.waiting()
+    assert (message.body["driver"], "status" in message.body) == (driver, False)
+
+
 def test_an_event_that_a_later_one_has_overtaken_is_not_told(desk: Desk) -> None:
     assert desk.take(event(1, 5), event(1, 2), event(2, 2)) == ["TOLD", "STALE", "TOLD"]
     assert desk.send() == ["1/5", "2/2"]
