@@ -142,7 +142,7 @@ def test_a_durable_flow_is_started_and_a_worker_elsewhere_runs_it(house: House) 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("flow: greet.yaml\n        input", "flow: gone.yaml\n        input", "gone.yaml"),
+        ("flow: greet.yaml\n        input", "flow: gone.yaml\n        input", "openapi.yaml:18:15: error no-such-flow"),
         ("request.path.name", "request.path.", "openapi.yaml:19:23"),
         ("answers:\n        - when", "answer:\n        - when", "does not know answer"),
         ("        name: \"{% format('letter-{}', digest) %}\"\n", "", "needs a name"),

@@ -213,6 +213,14 @@ def test_members_are_told_in_their_language(front: Make) -> None:
     assert refused.json()["user_message"].startswith("Ihr Gepäck")
     assert [one["user_message"][:10] for one in refused.json()["errors"]] == ["Ihr Gepäck"]
     assert refused.headers["Content-Language"] == "de"
+    path = f"/v1/bookings/{refused.json()['booking_id']}"
+    read = service.ask("GET", path, accept_language="de")
+    failure = read.json()["failure"]
+    assert [one["user_message"][:10] for one in (failure, *failure["errors"])] == ["Ihr Gepäck"] * 2
+    assert (read.headers["Content-Language"], read.headers["Vary"]) == ("de", "Accept-Language")
+    listed = service.ask("GET", "/v1/bookings", accept_language="de").json()["bookings"]
+    assert listed[0]["failure"] == failure
+    assert "bags" in service.ask("GET", path, accept_language="es").json()["failure"]["user_message"]
     english = service.book(wish(luggage={"large": 9, "small": 9}), accept_language="en, de;q=0.5")
     assert "bags" in english.json()["user_message"]
     assert service.ask("GET", "/v1/nothing", accept_language="fr;q=x,,;;").headers["Content-Language"] == "en"

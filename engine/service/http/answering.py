@@ -11,11 +11,11 @@ from engine.runtime.context import logger
 from engine.service.http.messages import JSON_TYPE, Request, Response, encode
 from engine.service.http.operations import Answer, Flow
 from engine.service.http.preferences import etag, matches
-from engine.service.http.problems import FALLBACK, FIELDS, STANDARD, Catalogue, Refused
+from engine.service.http.problems import FALLBACK, FIELDS, STANDARD, Catalogue, Refused, accepted_languages
 from engine.service.http.running import Ending
 from engine.service.http.templates import View
 
-PRIVATE = {"Cache-Control": "private, no-cache"}
+PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Accept-Language"}
 
 
 class Answering:
@@ -59,10 +59,14 @@ class Answering:
                 if request.method in ("GET", "HEAD") and matches(
                     request.header("if-none-match"), headers["ETag"], weak=True
                 ):
-                    return Response(304, {name: headers[name] for name in ("ETag", "Cache-Control")})
+                    return Response(304, {name: headers[name] for name in ("ETag", *PRIVATE)})
             if answer.body is None:
                 return Response(answer.status, headers)
-            return Response(answer.status, {"Content-Type": JSON_TYPE, **headers}, encode(answer.body.evaluate(view)))
+            body, language = self.catalogue.told(
+                answer.body.evaluate(view), accepted_languages(request.header("accept-language"))
+            )
+            spoken = {} if language is None else {"Content-Language": language}
+            return Response(answer.status, {"Content-Type": JSON_TYPE, **headers, **spoken}, encode(body))
         except ExecutionFailure as failure:
             logger.error("an answer cannot be made: %s", failure.cause)
             raise Refused(FALLBACK) from None

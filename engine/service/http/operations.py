@@ -125,13 +125,17 @@ def compile_flow(document: OpenApi, given: Mapping[str, Any], where: Pointer, re
     def made(field: str) -> Template | None:
         return template(document, given[field], (*where, field)) if field in given else None
 
+    file = document.folder / str(given["flow"])
+    if not file.is_file():
+        said, hint = f"there is no flow {given['flow']}", f"write it to {file}: the path is relative to this document"
+        raise document.wrong((*where, "flow"), "no-such-flow", said, hint)
     answers = tuple(
         _answer(document, answer, (*where, "answers", at), status)
         for at, answer in enumerate(given.get("answers", [{}]))
     )
     present = given.get("present")
     return Flow(
-        machine=ready(document.folder / given["flow"]),
+        machine=ready(file),
         durable=durable,
         input=made("input") or template(document, {}, (*where, "input")),
         name=made("name"),

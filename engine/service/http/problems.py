@@ -68,10 +68,29 @@ class Catalogue:
                 return found
         return None
 
-    def _translated(self, one: Any, languages: Sequence[str]) -> Any:
-        """One of several errors, in the member's language."""
-        told = self.message(str(one["code"]), languages) if isinstance(one, dict) and "code" in one else None
-        return one if told is None else {**one, "user_message": told}
+    def told(self, value: JSON, languages: Sequence[str]) -> tuple[JSON, str | None]:
+        """A value in which every object with a `code` and a `user_message` has the latter in the first of the languages
+        that it is known in, and that language; None where all stayed English."""
+        wanted = next((one for one in languages if one == ENGLISH or one in self.translations), ENGLISH)
+        if wanted == ENGLISH:
+            return value, None
+        found = self._translated(value, languages)
+        return found, None if found is value else wanted
+
+    def _translated(self, value: Any, languages: Sequence[str]) -> Any:
+        """The value itself where nothing in it was translated."""
+        if isinstance(value, list):
+            items = [self._translated(item, languages) for item in value]
+            return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+        if not isinstance(value, dict):
+            return value
+        changed = {}
+        for name, item in value.items():
+            if (new := self._translated(item, languages)) is not item:
+                changed[name] = new
+        if "user_message" in value and (told := self.message(str(value.get("code")), languages)) is not None:
+            changed["user_message"] = told
+        return {**value, **changed} if changed else value
 
     def response(self, refused: Refused, request: Request, request_id: str) -> Response:
         """The problem as application/problem+json."""
@@ -84,8 +103,7 @@ class Catalogue:
         told = self.message(str(body["code"]), languages)
         if told is not None:
             body["user_message"] = told
-        if isinstance(body.get("errors"), list):
-            body["errors"] = [self._translated(one, languages) for one in body["errors"]]
+        body["errors"] = self._translated(body.get("errors"), languages)
         body.setdefault("user_message", self.codes[FALLBACK]["user_message"])
         order = [*STANDARD, *FIELDS]
         shown = {name: body[name] for name in order if name in body}
