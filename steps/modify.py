@@ -247,7 +247,7 @@ def _applied(repo: Repository, booking: Booking, ride: dict[str, Any] | None) ->
         return repo.update(booking, **changes)  # the ride went on meanwhile; what it is now is true all the same
     booking = repo.transition(booking, "amended", actor="member", detail=", ".join(names), **changes)
     dearer = price is not None and price["amount_minor"] > (booking.price_minor or 0)
-    return repo.need_people(booking) if dearer else booking  # nobody has agreed to pay more
+    return repo.need_people(booking, "dearer_than_agreed") if dearer else booking  # nobody has agreed to pay more
 
 
 def _refused(repo: Repository, booking: Booking, error: dict[str, Any], *, told: bool) -> Booking:
@@ -267,7 +267,7 @@ def _refused(repo: Repository, booking: Booking, error: dict[str, Any], *, told:
     else:
         booking = repo.update(booking, doc=doc)
     if moved and booking.terminal_at is None and not _move(repo, booking, booking.pickup_time, booking.window_end):
-        booking = repo.need_people(booking)  # another ride of the member has taken the old time
+        booking = repo.need_people(booking, "time_is_taken")  # by another ride of the member
     return booking
 
 

@@ -20,14 +20,15 @@ from steps.taxi_api.health import STATES, health_of
 )
 def attention(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """The automatic budget is spent: mark the booking and tell the operations queue, once."""
+    error = (payload.get("error") or {}).get("Error")
     with repository(ctx) as repo:
-        booking = repo.need_people(repo.load(payload["booking_id"]))
+        booking = repo.need_people(repo.load(payload["booking_id"]), error or "unknown")
     ctx.log(
         "a booking needs people",
         warning=True,
         booking_id=booking.booking_id,
         request_id=booking.doc.get("request_id"),
-        error=(payload.get("error") or {}).get("Error"),
+        error=error,
     )
     return {"attention": True}
 

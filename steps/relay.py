@@ -105,7 +105,7 @@ def _need_people(host: Host, booking_id: str) -> None:
     try:
         with host.transaction() as db:
             repo = Repository(db, stamp(host.now()), host.settings)
-            repo.need_people(repo.load(booking_id))
+            repo.need_people(repo.load(booking_id), "event_refused")
     except StepError as problem:  # busy at this moment, or not about a booking: the next refusal comes in an hour
         host.log("a refused event could not be marked", warning=True, booking_id=booking_id, problem=problem.error)
 

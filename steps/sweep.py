@@ -111,7 +111,7 @@ def watch(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             continue
         result = _end(booking, ride, ctx)
         with repository(ctx) as repo:
-            repo.need_people(repo.load(booking.booking_id))
+            repo.need_people(repo.load(booking.booking_id), "unwanted_ride")
         if result == ALIVE:
             _take_over(booking.booking_id, ride["ride_id"], ctx)
     with repository(ctx) as repo:

@@ -80,7 +80,7 @@ def _apply(booking_id: str, ride: dict[str, Any] | None, ctx: StepContext, cause
         booking = repo.load(booking_id)
         if ride is None or ride["client_reference"] != booking.client_reference:
             ctx.log("the taxi company does not know a ride that it confirmed", warning=True, booking_id=booking_id)
-            return repo.need_people(booking)
+            return repo.need_people(booking, "ride_not_known")
         return following.follow(repo, booking, ride, actor="supplier")
 
 
@@ -92,7 +92,7 @@ def _again(booking: Booking, repo: Repository) -> int | None:
     to_pickup = (parse(booking.pickup_time) - parse(repo.now)).total_seconds() - NEAR_BEFORE_S
     again_s = max(NEAR_S, min(FAR_S, int(to_pickup)))
     if booking.status in lifecycle().needs_ride and repo.now > later(booking.window_end, OVERDUE_S):
-        repo.need_people(repo.load(booking.booking_id))
+        repo.need_people(repo.load(booking.booking_id), "ride_does_not_end")
         again_s = FAR_S
     next_look_at = later(repo.now, again_s)
     statements("looks.sql")["looked"].run(

@@ -236,7 +236,7 @@ def _too_late(repo: Repository, booking: Booking, message: dict[str, Any]) -> st
         return "STALE"
     if booking.status in ("CANCELLED", "FAILED", "REJECTED"):
         if message["status"] in ("PASSENGER_ON_BOARD", "COMPLETED", "NO_SHOW"):
-            repo.need_people(booking)
+            repo.need_people(booking, "told_otherwise_after_the_end")
         _watch(repo, booking, message)
     return "IGNORED"
 

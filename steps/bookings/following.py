@@ -78,7 +78,7 @@ def follow(repo: Repository, booking: Booking, ride: Mapping[str, Any], *, actor
     try:
         triggers = steps_to(booking, ride, lifecycle())
     except Impossible:
-        return repo.need_people(booking)
+        return repo.need_people(booking, "impossible_status")
     for trigger in triggers:
         further = changes(booking, ride, trigger)
         if trigger == "supplier_cancelled":
@@ -88,7 +88,7 @@ def follow(repo: Repository, booking: Booking, ride: Mapping[str, Any], *, actor
             statements("queries.sql")["delete_slot"].run(repo.db, booking_id=booking.booking_id)
     price = ride.get("final_price") or {}
     if booking.status == "COMPLETED" and triggers and price.get("amount_minor", 0) > (booking.price_minor or 0):
-        booking = repo.need_people(booking)  # it cost more than was agreed
+        booking = repo.need_people(booking, "dearer_than_agreed")
     return booking
 
 

@@ -162,19 +162,22 @@ class Repository:
         """Change columns other than the status; no transition, no event. Raises StepError Db.Conflict."""
         return self._write(booking, replace(booking, **changes))
 
-    def need_people(self, booking: Booking) -> Booking:
-        """Mark the booking for people and tell the operations queue; once, and again after its end."""
+    def need_people(self, booking: Booking, reason: str) -> Booking:
+        """Mark the booking for people and tell the operations queue why; once, and again after its end."""
         over = booking.terminal_at is not None and booking.updated_at <= booking.terminal_at
         if booking.attention and not over:
             return booking
         booking = self.update(booking, attention=1)
-        self.emit(booking, "booking.attention_required", booking.status)
+        self.emit(booking, "booking.attention_required", booking.status, reason)
         return booking
 
-    def emit(self, booking: Booking, name: str, previous: str | None) -> None:
+    def emit(self, booking: Booking, name: str, previous: str | None, reason: str | None = None) -> None:
         """Put one event into the outbox, numbered after the booking's last one."""
         seq = self._next(booking.booking_id)
-        self._put(booking.booking_id, envelope(booking, name, seq, previous, *self._made(), self.cause))
+        body = envelope(booking, name, seq, previous, *self._made(), self.cause)
+        if reason is not None:
+            body["data"]["reason"] = reason
+        self._put(booking.booking_id, body)
 
     def emit_member_erased(self, member_ref: str, bookings: Sequence[str], request_id: str | None) -> None:
         """Put the event into the outbox that the personal data of these bookings of a member is gone."""

@@ -138,7 +138,7 @@ def _cancel_duplicates(others: list[dict[str, Any]], booking: Booking, ctx: Step
     """Cancel rides that should not be, and call people. Raises Taxi.StillUnknown: no ride counts while two may live."""
     ctx.log("the taxi company made several rides for one reference", booking_id=booking.booking_id)
     with repository(ctx) as repo:
-        repo.need_people(repo.load(booking.booking_id))
+        repo.need_people(repo.load(booking.booking_id), "several_rides")
     for ride in others:
         try:
             cancel_ride(ride["ride_id"], "DUPLICATE", ctx)

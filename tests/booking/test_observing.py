@@ -39,7 +39,7 @@ def test_outbox_open_bookings_and_outcomes_are_read(desk: Desk) -> None:
     with repository(desk) as repo:
         booking = repo.load(desk.execution)
         repo.transition(booking, "no_ride", failure_code=FAILURE["code"], doc={**booking.doc, "failure": FAILURE})
-        repo.need_people(repo.load(BOOKING[:-1] + "A"))
+        repo.need_people(repo.load(BOOKING[:-1] + "A"), "unwanted_ride")
     desk.sleep(90)
     found = samples(desk)
     assert (found["outbox_events"], found["outbox_age_seconds"]) == (5, 90)
@@ -55,14 +55,14 @@ def test_outbox_open_bookings_and_outcomes_are_read(desk: Desk) -> None:
 def test_people_are_called_once_more_when_an_end_is_not_the_end(desk: Desk) -> None:
     request(asap(), desk)
     with repository(desk) as repo:
-        booking = repo.need_people(repo.load(BOOKING))
+        booking = repo.need_people(repo.load(BOOKING), "unwanted_ride")
         repo.transition(booking, "no_ride", doc={**booking.doc, "failure": FAILURE})
     found = samples(desk)
     assert (found["bookings_attention"], found["bookings_attention_ended"]) == (0, 0)
     desk.sleep(60)
     for _ in range(2):  # a ride turns up that nobody wants
         with repository(desk) as repo:
-            repo.need_people(repo.load(BOOKING))
+            repo.need_people(repo.load(BOOKING), "unwanted_ride")
     assert samples(desk)["bookings_attention_ended"] == 1
     types = "SELECT type FROM outbox WHERE type LIKE '%attention_required%'"
     assert len(desk.db.execute(types).fetchall()) == 2

@@ -99,7 +99,7 @@ def test_moments_of_publishing_never_run_backwards(desk: Desk, log: Path) -> Non
     book(desk)
     relay(desk)
     with repository(desk) as repo:
-        repo.need_people(repo.load(desk.execution))
+        repo.need_people(repo.load(desk.execution), "unwanted_ride")
     moments = "SELECT published_at FROM outbox ORDER BY seq"
     assert desk.db.execute(moments).fetchall()[2] == (None,)
     desk.db.execute("UPDATE outbox SET next_attempt_at = '2026-05-01T00:00:00.000Z'")

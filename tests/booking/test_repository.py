@@ -132,9 +132,9 @@ def test_the_database_refuses_a_second_terminal_event(desk: Desk) -> None:
 def test_people_are_called_once(desk: Desk) -> None:
     new(desk)
     with repository(desk) as repo:
-        repo.need_people(repo.load(BOOKING))
+        repo.need_people(repo.load(BOOKING), "unwanted_ride")
     with repository(desk) as repo:
-        repo.need_people(repo.load(BOOKING))
+        repo.need_people(repo.load(BOOKING), "unwanted_ride")
         assert repo.load(BOOKING).attention == 1
     assert rows(desk, "outbox") == 2
 

@@ -134,6 +134,9 @@ def test_a_ride_that_the_taxi_company_does_not_know_any_more_calls_people(world:
     here.sim.reset()
     track(here, one_look())
     assert here.events() == ["requested", "confirmed", "attention_required"]
+    told = json.loads(here.log.read_text().splitlines()[-1])
+    Draft202012Validator(json.loads((ROOT / "schemas/booking-event.json").read_text())).validate(told)
+    assert told["data"]["reason"] == "ride_not_known"
 
 
 def test_a_ride_that_never_ends_calls_people(world: Any) -> None:
