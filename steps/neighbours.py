@@ -22,10 +22,14 @@ def member_key(serving: Serving) -> None:
 def taxi_simulator(serving: Serving) -> None:
     """Start the simulator of the taxi company in this process, unless TAXI_URL (`--taxi`) names a real one.
 
-    Its rides live by themselves, and it tells of them by messages that are signed with a secret of this run.
+    Its rides live by themselves, and it tells of them by messages that are signed with a secret of this run. A service
+    that answers real callers never books rides that there are not: without a taxi company it books none.
     """
     if serving.settings.get("TAXI_URL"):
         serving.say(f"the taxi company is {serving.settings['TAXI_URL']}")
+        return
+    if serving.settings.get("JWT_ISSUER"):
+        serving.say("TAXI_URL is not set: bookings fail until it (or --taxi) names the taxi company")
         return
     simulated = importlib.import_module("steps.simulator")  # heavy, and needed for this alone
     secret = serving.settings.setdefault("TAXI_WEBHOOK_SECRET", f"whsec_{b64encode(token_bytes(24)).decode()}")

@@ -9,9 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+
+from steps.neighbours import taxi_simulator
 
 ROOT = Path(__file__).parents[2]
 BODY = (ROOT / "flows/examples/booking.json").read_bytes()
@@ -120,3 +123,22 @@ def test_what_cannot_be_served_is_said_and_exits_with_2(
     served.process.wait(60)
     assert served.process.returncode == 2
     assert said in served.text
+
+
+def test_a_service_for_real_callers_books_nothing_rather_than_rides_that_there_are_not() -> None:
+    class Serving:
+        def __init__(self) -> None:
+            self.settings = {"JWT_ISSUER": "https://issuer.example"}
+            self.url = "http://127.0.0.1:1"
+            self.said: list[str] = []
+
+        def say(self, text: str) -> None:
+            self.said.append(text)
+
+        def at_end(self, end: object) -> None:
+            raise AssertionError("something was started")
+
+    serving: Any = Serving()
+    taxi_simulator(serving)
+    assert serving.settings == {"JWT_ISSUER": "https://issuer.example"}
+    assert "TAXI_URL is not set" in serving.said[0]
