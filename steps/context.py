@@ -19,6 +19,8 @@ from steps.bookings.shapes import STORE_ERRORS, about_a_booking
 from steps.bookings.sql import statements
 
 VELOCITY = timedelta(minutes=10)
+PERIODS = {"YEAR": len("2026"), "MONTH": len("2026-05")}
+"""What an allowance is for: so much of a moment's text names it."""
 EARTH_M = 6_371_000.0
 OBJECTS = ("member", "membership", "tier", "usage", "vehicle", "area", "bookings")
 UNAVAILABLE = {"Context.Unavailable": "data that the rules need cannot be had: our trouble, not the member's"}
@@ -92,11 +94,12 @@ class _Loading:
     def context(self) -> dict[str, Any]:
         known = self.needed("members", self.member_id)
         airport = self.maybe("airports", self.asked.airport_iata)
+        tier = self.needed("tiers", known["membership"]["tier"])
         return {
             "member": {**known["member"], "id": self.asked.member_ref},
             "membership": known["membership"],
-            "tier": self.needed("tiers", known["membership"]["tier"]),
-            "usage": self.usage(known.get("usage") or {}),
+            "tier": tier,
+            "usage": self.usage(known.get("usage") or {}, tier),
             "lounge": self.lounge(),
             "visit": self.visit(),
             "airport": airport,
@@ -118,9 +121,14 @@ class _Loading:
     def mine(self) -> dict[str, str]:
         return {"member_ref": self.asked.member_ref, "booking_id": self.asked.booking_id}
 
-    def usage(self, known: dict[str, Any]) -> dict[str, Any]:
-        """Rides of the period: those taken elsewhere and the slots held here. The period is the pickup's year."""
-        period, elsewhere = self.asked.pickup_time[:4], int(known.get("rides_in_period", 0))
+    def usage(self, known: dict[str, Any], tier: dict[str, Any]) -> dict[str, Any]:
+        """Rides of the period, the year or month of the pickup that is asked for: those taken elsewhere, and the slots
+        held here."""
+        length = PERIODS.get(tier.get("period", "YEAR"))
+        if length is None:
+            raise reference.Missing(f"tiers.yaml: a period is one of {', '.join(PERIODS)}")
+        period = self.request["pickup"]["time"][:length]
+        elsewhere = int(known.get("rides_in_period", 0))
         since = stamp(self.now - VELOCITY)
         used = statements("queries.sql")["usage"].rows(self.repo.db, **self.mine(), period=period, since=since)[0]
         return {

@@ -76,18 +76,24 @@ def begin(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
 
 @step(
     "modify.reserve",
-    input=about_a_booking(),
+    input=about_a_booking(usage={"type": ["object", "null"]}),
     output={"type": "object", "required": ["moved"]},
     errors={**STORE_ERRORS, "Slot.Conflict": "the changed ride overlaps another ride of the member"},
     transactional=True,
 )
 def reserve(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
-    """Move the booking's slot to the wanted time. What the rules said may be outdated; this is the database's word."""
+    """Move the booking's slot to the wanted time, and to the allowance of that time's period (`usage`). What the rules
+    said may be outdated; this is the database's word."""
+    period = (payload.get("usage") or {}).get("period")
     with repository(ctx) as repo:
         booking = repo.load(payload["booking_id"])
         starts_at = booking.doc["amending"]["pickup"]["time"]
-        if starts_at != booking.pickup_time and not _move(repo, booking, starts_at, _end_of(booking, starts_at)):
-            raise StepError("Slot.Conflict", "the changed ride overlaps another ride of the member")
+        if starts_at != booking.pickup_time:
+            held = statements("amending.sql")["slot_period"].row(repo.db, booking_id=booking.booking_id)
+            if not _move(repo, booking, starts_at, _end_of(booking, starts_at), period):
+                raise StepError("Slot.Conflict", "the changed ride overlaps another ride of the member")
+            if held is not None and "amending_period" not in booking.doc:
+                repo.update(booking, doc={**booking.doc, "amending_period": held["period"]})
     return {"moved": starts_at != booking.pickup_time}
 
 
@@ -256,6 +262,7 @@ def _refused(repo: Repository, booking: Booking, error: dict[str, Any], *, told:
         repo.change_personal(booking.booking_id, {key: personal[key] for key in personal if key != "amending"})
     moved = booking.doc["amending"]["pickup"]["time"] != booking.pickup_time
     names = booking.doc["amendment"]["changes"]
+    period = booking.doc.get("amending_period")
     doc = _without_amending(booking)
     doc["amendment"] = {**booking.doc["amendment"], "status": "REFUSED", "errors": _reasons(booking, error)}
     doc["changes"] = {"fields": names}
@@ -266,7 +273,8 @@ def _refused(repo: Repository, booking: Booking, error: dict[str, Any], *, told:
         booking = repo.transition(booking, "amend_failed", to=back, detail=error.get("Error"), doc=doc)
     else:
         booking = repo.update(booking, doc=doc)
-    if moved and booking.terminal_at is None and not _move(repo, booking, booking.pickup_time, booking.window_end):
+    back_to = (booking.pickup_time, booking.window_end, period)
+    if moved and booking.terminal_at is None and not _move(repo, booking, *back_to):
         booking = repo.need_people(booking, "time_is_taken")  # by another ride of the member
     return booking
 
@@ -281,7 +289,7 @@ def _reasons(booking: Booking, error: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _without_amending(booking: Booking) -> dict[str, Any]:
-    gone = ("amending", "amending_hash")
+    gone = ("amending", "amending_hash", "amending_period")
     doc = {key: value for key, value in booking.doc.items() if key not in gone}
     decisions = doc.get("decisions") or {}
     return {**doc, "decisions": {key: value for key, value in decisions.items() if not key.startswith("amended_")}}
@@ -293,14 +301,14 @@ def _end_of(booking: Booking, starts_at: str) -> str:
     return later(starts_at, length)
 
 
-def _move(repo: Repository, booking: Booking, starts_at: str, ends_at: str) -> bool:
-    """Put the slot to another time; whether that time was free."""
+def _move(repo: Repository, booking: Booking, starts_at: str, ends_at: str, period: str | None) -> bool:
+    """Put the slot to another time, and to the period (null: it stays in its own); whether that time was free."""
     sql, mine = statements("queries.sql"), {"booking_id": booking.booking_id, "member_ref": booking.member_ref}
     if not sql["lock_member"].rows(repo.db, member_ref=booking.member_ref)[0]["locked"]:
         raise StepError("Db.Conflict", "another ride of the member is being reserved at this moment")
     if sql["overlapping_slot"].row(repo.db, **mine, starts_at=starts_at, ends_at=ends_at):
         return False
     statements("amending.sql")["move_slot"].run(
-        repo.db, booking_id=booking.booking_id, starts_at=starts_at, ends_at=ends_at
+        repo.db, booking_id=booking.booking_id, starts_at=starts_at, ends_at=ends_at, period=period
     )
     return True

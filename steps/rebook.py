@@ -53,7 +53,7 @@ def take(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         if "amending" in booking.doc:
             if booking.status != "REQUESTED":
                 raise out_of_step(booking, f"a booking that is {booking.status} asks for no ride")
-            gone = ("amending", "amending_hash", "ride", "driver")
+            gone = ("amending", "amending_hash", "amending_period", "ride", "driver")
             doc = {name: value for name, value in booking.doc.items() if name not in gone}
             doc |= {"request": booking.doc["amending"], "amendment": {**doc["amendment"], "status": "APPLIED"}}
             doc["request_id"] = doc.get("change_request") or doc.get("request_id")  # it is what the new ride is for

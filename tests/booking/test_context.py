@@ -105,6 +105,7 @@ def test_without_flight_data_rides_go_on_and_without_members_they_do_not(desk: D
         ("airports", "service_area", "area", "the reference data has no 'service_area' where it is needed"),
         ("lounges", "hours", "times", "the reference data has no 'hours' where it is needed"),
         ("members", "membership", "card", "the reference data has no 'membership' where it is needed"),
+        ("tiers", "ride_allowance: 10", "period: WEEK", "tiers.yaml: a period is one of YEAR, MONTH"),
         ("tiers", "PRESTIGE", "GOLD", "tiers.yaml does not have what this booking needs"),
         ("lounges", '"05:00"', "5", "the reference data has a field of another form than is needed"),
     ],

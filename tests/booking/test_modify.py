@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,26 @@ def test_the_ride_and_the_booking_say_the_same_after_a_change(world: Any) -> Non
     assert "+447700900999" not in told
     assert "Blue door" not in told
     assert "+447700900999" not in json.dumps(here.engine.history("modify-1"), default=str)
+
+
+@pytest.mark.parametrize(
+    ("fault", "period"), [([], "2026-06"), ([{"fault": "status", "params": {"status": 422}}], "2026-05")]
+)
+def test_a_ride_counts_in_the_month_that_it_is_moved_to(fault: Any, period: str, world: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "reference"
+    shutil.copytree(ROOT / "flows/reference", folder)
+    tiers = (folder / "tiers.yaml").read_text()
+    (folder / "tiers.yaml").write_text(tiers.replace("ride_allowance: 10", "ride_allowance: 10\n  period: MONTH"))
+    plan = {"faults": [{"op": "amendRide", **one} for one in fault]}
+    here = world(plan=plan, REFERENCE_DIR=str(folder))
+    here.book(in_three_hours())
+    assert here.rows("SELECT period FROM booking_slots") == [{"period": "2026-05"}]
+    june = {"pickup": {"time": "2026-06-02T16:00:00+04:00"}, "flight": {"date": "2026-06-02"}}
+    outcome = modify(here, june)
+    assert outcome.error == ("Booking.NotModifiable" if fault else None), outcome.cause
+    assert here.rows("SELECT period FROM booking_slots") == [{"period": period}]
+    assert "amending_period" not in json.loads(booking(here)["doc"])
+    assert here.violations() == []
 
 
 def test_somebody_else_s_booking_is_the_same_as_none(world: Any) -> None:
