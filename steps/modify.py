@@ -44,6 +44,7 @@ ABANDONED_S = 3600
         **STORE_ERRORS,
         **NOT_FOUND,
         "Booking.VersionConflict": "the booking is not the one that the member looked at, or is being changed",
+        "Booking.NotModifiable": "the booking has ended",
         "Booking.InvalidRequest": "the changes break their schema, or the request that they make does",
     },
     transactional=True,
@@ -59,6 +60,8 @@ def begin(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         expected = payload.get("expected_version")
         if expected is not None and expected != booking.version:
             raise StepError("Booking.VersionConflict", f"the booking has version {booking.version}")
+        if booking.terminal_at is not None:
+            raise StepError("Booking.NotModifiable", "This ride can no longer be changed.")
         under_way = booking.doc.get("amendment") or {}
         if under_way.get("status") == "PENDING" and under_way["requested_at"] > later(repo.now, -ABANDONED_S):
             raise StepError("Booking.VersionConflict", "the booking is being changed at this moment")

@@ -15,6 +15,7 @@ from steps.bookings.repository import repository
 from steps.bookings.resource import cancellation_policy, render
 from steps.bookings.shapes import STORE_ERRORS
 from steps.bookings.sql import statements
+from steps.rules import UNREADABLE, rules_of
 from steps.taxi_api.errors import ERRORS
 from steps.taxi_api.operations import Taxi
 
@@ -120,7 +121,7 @@ def _bound(text: str | None, default: str) -> str:
     "booking.fee",
     input=OWN,
     output={"type": "object", "required": ["booking_id", "policy"]},
-    errors={**READ_ERRORS, "Booking.NotCancellable": "the booking cannot be cancelled as it is now"},
+    errors={**READ_ERRORS, **UNREADABLE, "Booking.NotCancellable": "the booking cannot be cancelled as it is now"},
 )
 def fee(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     """Whether the member may cancel the booking as it is now, and the policy it was booked under."""
@@ -128,6 +129,11 @@ def fee(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
         booking = owned(repo, payload["booking_id"], payload["member_id"], ctx)
     if not any((booking.status, trigger) in lifecycle().edges for trigger in CANCELLING):
         raise StepError("Booking.NotCancellable", f"a booking that is {booking.status} cannot be cancelled")
+    # The rules may allow less. Whether the fee is accepted, the member has not been asked yet.
+    asked = {"booking": {"status": booking.status}, "cancel": {"fee_minor": 0, "accepted_fee_minor": 0}}
+    decision = rules_of(ctx, "cancel").evaluate("cancel", asked, stamp(ctx.now()))
+    if not decision.passed:
+        raise StepError("Booking.NotCancellable", decision.errors[0].user_message)
     return {"booking_id": booking.booking_id, "policy": cancellation_policy(booking)}
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from engine.service.http import Request, Response
 from engine.telemetry.logs import JsonLine
 from steps.webhooks.signatures import profiles, sign
-from tests.http.conftest import ANA, BEN, Front, wish
+from tests.http.conftest import ANA, BEN, ROOT, Front, wish
 from tests.http.test_faults import in_two_hours
 
 Make = Callable[..., Front]
@@ -266,6 +268,28 @@ def test_a_change_against_the_rules_says_which_in_the_language_of_the_member(fro
     (error,) = refused.json()["errors"]
     assert (error["code"], error["rule_id"], error["pointer"]) == ("luggage_exceeds_vehicle", "R31", "/luggage")
     assert error["user_message"].startswith("Ihr Gepäck")
+
+
+def test_what_may_be_cancelled_is_what_the_rules_say_also_when_the_fee_is_asked(front: Make, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "flows/rules", tmp_path / "rules")
+    rules = tmp_path / "rules/cancel.yaml"
+    rules.write_text(rules.read_text().replace("'CONFIRMED',", ""))
+    service = front(RULES_FILE=str(tmp_path / "rules/booking.yaml"))
+    path = service.book().headers["Location"]
+    answers = [service.ask("GET", f"{path}/cancellation"), cancel(service, path)]
+    assert [(one.status, one.json()["code"]) for one in answers] == [(409, "not_cancellable_in_state")] * 2
+    assert len({one.json()["detail"] for one in answers}) == 1
+
+
+def test_an_erased_booking_cannot_be_changed(front: Make) -> None:
+    service = front()
+    path = service.book().headers["Location"]
+    cancel(service, path)
+    erased = service.ask("POST", f"/v1/members/{ANA}/erasure", scope=OPS, idempotency_key="key-of-operations")
+    assert erased.json() == {"erased": 1}
+    headers = {"if_match": "*", "idempotency_key": KEY, "content_type": MERGE}
+    refused = service.ask("PATCH", path, {"notes": "by the door"}, **headers)
+    assert (refused.status, refused.json()["code"]) == (409, "not_modifiable_in_state")
 
 
 def test_operations_see_what_is_counted_and_members_do_not(front: Make) -> None:
