@@ -221,6 +221,15 @@ def test_without_an_issuer_nobody_is_somebody_unless_it_is_a_demonstration(front
     assert made.status == 201
 
 
+def test_a_page_whose_name_was_led_here_does_not_act_as_the_demo_caller(front: Make) -> None:
+    service = front(options={"demo": True})
+    here = ("localhost:8080", "127.0.0.1:8080", "[::1]:8080", "app.localhost", "LOCALHOST")
+    elsewhere = ("evil.example:8080", "localhost.evil.example", "10.0.0.1", "[::", "127.0.0.1.nip.io")
+    for host in (*here, *elsewhere):
+        assert service.ask("GET", "/v1/bookings", member=None, host=host).status == (200 if host in here else 403), host
+    assert service.ask("GET", "/healthz", member=None, host=elsewhere[0]).status == 200
+
+
 def test_who_asks_too_often_is_told_to_wait_and_others_are_not(front: Make) -> None:
     service = front()
     service.service.routes.find("GET", "/v1/bookings")[0].rate = "3/minute"

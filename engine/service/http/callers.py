@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from engine.service.http.messages import Request
 from engine.service.http.operations import Operation
@@ -54,11 +56,27 @@ class Callers:
         if self._verifier is None:
             if self._demo is None:
                 raise unauthorized()
+            if not is_local(request.header("host")):
+                raise Refused(
+                    "forbidden", "without tokens this service is asked by the name of this machine: localhost"
+                )
             return self._demo
         kind, _, token = (request.header("authorization") or "").strip().partition(" ")
         if kind.lower() != "bearer" or not token.strip():
             raise unauthorized()
         return self._verifier.claims(token.strip())
+
+
+def is_local(host: str | None) -> bool:
+    """Whether a Host header, where there is one, names this machine. A page of elsewhere whose name was made to lead
+    here (DNS rebinding) has another one, and would otherwise ask as the demo caller."""
+    if not host:
+        return True
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or name.endswith(".localhost") or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def unauthorized(error: str | None = None) -> Refused:
