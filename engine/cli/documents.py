@@ -15,12 +15,13 @@ from engine.definition.parser import read_machine
 from engine.definition.reader import read_text
 from engine.errors import DefinitionError, InvalidInput, Problem
 from engine.machine import StateMachine
-from engine.rules import load_rules
+from engine.rules import check_cases, load_rules
 from engine.states.task import Task
 from engine.step import StepRegistry
 from engine.tasks import unsupported
 from engine.values import JSON
 
+CASES: Final = ".test.yaml"
 JSON_BEGINS: Final = ("{", "[", '"')
 JSON_SCALAR: Final = re.compile(r"true|false|null|-?[0-9]+(\.[0-9]+)?")
 
@@ -36,22 +37,37 @@ def read_flow(path: str, registry: StepRegistry) -> tuple[StateMachine, list[Pro
 
 
 def problems_of(path: str, registry: StepRegistry | None) -> list[Problem]:
-    """Every problem of a flow or rule file; steps are checked when they are known. Raises UsageError."""
+    """Every problem of a flow, a rule file or its cases; steps are checked when they are known. Raises UsageError."""
     refuse_folder(path)
     try:
         document = read_document(Path(path))
         if isinstance(document.value, dict) and "rules" in document.value:
             return list(load_rules(path).warnings)
+        if isinstance(document.value, dict) and "cases" in document.value:
+            return _failed_cases(path)
         return read_machine(document, None if registry is None else registry.names(), "STANDARD")[1]
     except DefinitionError as refused:
         return refused.problems
+
+
+def _failed_cases(path: str) -> list[Problem]:
+    """What does not come out as a file of cases says of the rules beside it. Raises DefinitionError."""
+    if not path.endswith(CASES):
+        hint = f"name it after its rules: what is about limits.yaml is limits{CASES}"
+        return [Problem("failed-case", "nothing says which rules these cases are about", hint=hint, file=path)]
+    rules = load_rules(f"{path.removesuffix(CASES)}.yaml")
+    try:
+        failed = check_cases(rules, Path(path))
+    except (KeyError, TypeError, AttributeError) as problem:
+        failed = [f"the cases cannot be read: {problem}"]
+    return [Problem("failed-case", text, file=path) for text in failed]
 
 
 def resources_elsewhere(path: str) -> list[str]:
     """The resources of a flow that this engine cannot call, one line each; nothing of a file with errors."""
     try:
         document = read_document(Path(path))
-        if isinstance(document.value, dict) and "rules" in document.value:
+        if isinstance(document.value, dict) and ("rules" in document.value or "cases" in document.value):
             return []
         machine, problems = read_machine(document, None, "STANDARD")
     except DefinitionError:

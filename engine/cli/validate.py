@@ -20,9 +20,9 @@ from engine.errors import Problem
 def validate(ctx: click.Context, files: tuple[str, ...], strict: bool, steps: str | None, as_json: bool) -> None:
     """Find every mistake in flow and rule files.
 
-    A file with rules: at its top is a rule set, every other one a flow. All problems of all files are printed, each
-    with its place, the line with a caret, and a hint. When a steps package is found, the steps that a flow names must
-    exist in it.
+    A file with rules: at its top is a rule set, every other one a flow; FILE.test.yaml with cases: has the cases of the
+    rules in FILE.yaml, which are run. All problems of all files are printed, each with its place, the line with a
+    caret, and a hint. When a steps package is found, the steps that a flow names must exist in it.
 
     A resource that only AWS can call is no mistake; it is told on stderr, since engine run refuses such a flow.
 
@@ -31,6 +31,7 @@ def validate(ctx: click.Context, files: tuple[str, ...], strict: bool, steps: st
     \b
     Examples:
       engine validate flows/*.yaml flows/rules/booking.yaml
+      engine validate flows/rules/booking.yaml flows/rules/booking.test.yaml
       engine validate --strict --steps steps flows/booking.yaml
       engine validate --json flows/booking.yaml
     """

@@ -348,6 +348,39 @@ def test_validate_knows_rule_files_by_their_rules(project: Project) -> None:
     assert "rules.yaml:5:1: error unknown-field" in done.stdout
 
 
+RULES = """
+version: 1
+phases: [ask]
+context: [guest]
+rules:
+- {id: R1, code: too_young, phase: ask, http: 403, assert: guest.age >= `18`, message: Come back later.}
+- {id: R2, code: too_late, phase: ask, http: 403, assert: guest.late == `false`, message: We are closed.}
+"""
+CASES = """
+now: "2026-05-04T09:00:00Z"
+context: {guest: {age: 20, late: false}}
+cases:
+- {name: a grown-up, phase: ask}
+- {name: a child, phase: ask, change: {guest.age: 7}, fails: [R1]}
+- {name: late at night, phase: ask, change: {guest.late: true}, fails: [R2]}
+"""
+
+
+def test_validate_runs_the_cases_of_a_rule_file(project: Project) -> None:
+    (project.folder / "rules.yaml").write_text(RULES, "utf-8")
+    cases = project.folder / "rules.test.yaml"
+    cases.write_text(CASES, "utf-8")
+    assert project("validate", "rules.yaml", "rules.test.yaml").stdout == "✓ 2 files: no problems\n"
+    cases.write_text(CASES.replace("7", "70"), "utf-8")
+    done = project("validate", "rules.test.yaml")
+    assert done.exit_code == 2
+    assert 'a child: the list of failed rules should be ["R1"], but is []' in done.stdout
+    cases.write_text("cases: 5\n", "utf-8")
+    assert "the cases cannot be read" in project("validate", "rules.test.yaml").stdout
+    cases.rename(project.folder / "other.yaml")
+    assert "limits.test.yaml" in project("validate", "other.yaml").stdout
+
+
 def test_steps_lists_them_and_tells_all_about_one(project: Project) -> None:
     lines = project("steps").stdout.splitlines()
     assert lines[0].split() == ["NAME", "IDEMPOTENCY", "TRANSACTIONAL", "ERRORS", "WHAT", "IT", "DOES"]
