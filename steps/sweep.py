@@ -25,7 +25,8 @@ NEGLECTED_S = 120
 MESSAGE_S, MESSAGE_PAUSE_S = 3600, 120
 """How long a message is tried, and the pause after the first try, which each further one doubles."""
 KEY_S = 60
-POINTS_S = 7 * 86_400
+LOOK_BACK_S = 7 * 86_400
+"""How far back slots that should be free, and points that are missing, are looked for."""
 WATCH_AT_S = (60, 300, 900, 3600, 6 * 3600, 24 * 3600)
 """When to look for a ride that may turn up after its booking was given up, from then on."""
 LISTS = ("giving_up", "cancelling", "watches", "messages", "rides", "points")
@@ -45,7 +46,7 @@ def free(payload: Any, ctx: StepContext) -> dict[str, Any]:
     sql = statements(FILE)
     with repository(ctx) as repo:
         return {
-            "slots": sql["free_slots"].run(repo.db),
+            "slots": sql["free_slots"].run(repo.db, since=later(repo.now, -LOOK_BACK_S)),
             "keys": sql["free_keys"].run(repo.db, since=later(repo.now, -KEY_S)),
             "messages": sql["give_up_messages"].run(repo.db, oldest=later(repo.now, -MESSAGE_S)),
         }
@@ -71,7 +72,7 @@ def find(payload: Any, ctx: StepContext) -> dict[str, Any]:
             "rides": statements("looks.sql")["neglected"].rows(
                 repo.db, since=later(repo.now, -NEGLECTED_S), limit=BATCH
             ),
-            "points": sql["without_points"].rows(repo.db, oldest=later(repo.now, -POINTS_S), limit=BATCH),
+            "points": sql["without_points"].rows(repo.db, oldest=later(repo.now, -LOOK_BACK_S), limit=BATCH),
         }
     said = ", ".join(f"{len(items)} {name}" for name, items in found.items() if items)
     ctx.note(said or "nothing to do")

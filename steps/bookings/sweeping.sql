@@ -36,7 +36,7 @@ DELETE FROM idempotency_keys WHERE state = 'IN_PROGRESS' AND booking_id IS NULL 
 
 -- name: free_slots
 DELETE FROM booking_slots WHERE booking_id IN (
-  SELECT booking_id FROM bookings WHERE status IN ('REJECTED', 'FAILED') AND terminal_at IS NOT NULL);
+  SELECT booking_id FROM bookings WHERE status IN ('REJECTED', 'FAILED') AND terminal_at >= :since);
 
 -- name: without_points
 SELECT b.booking_id FROM bookings b LEFT JOIN loyalty_accruals l ON l.booking_id = b.booking_id

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from steps.observing import sample
+from steps.privacy import prune
 from steps.simulator.rides import token
 from steps.simulator.supplier import Order
+from steps.sweep import find, free
 from tests.booking.listening import SECRET, listening
 from tests.booking.test_cancel import booking, cancel, in_three_hours
 from tests.booking.test_track import plan_of
-from tests.booking.world import BOOKING, ROOT, START, World, scheduled
+from tests.booking.world import BOOKING, ROOT, START, Desk, World, scheduled
 
 NUMBERS = itertools.count(1)
 HOUR = 3600
@@ -346,3 +350,36 @@ def test_a_passenger_in_the_second_ride_of_a_cancelled_booking_is_for_people(wor
     assert (booking(here)["status"], booking(here)["attention"]) == ("CANCELLED", 1)
     assert here.events()[before:] == ["attention_required"]
     assert {row["result"] for row in here.rows("SELECT result FROM orphan_watch")} == {"ALIVE"}
+
+
+OLD = (
+    "INSERT INTO bookings (booking_id, reference, member_ref, airport_iata, lounge_code, pickup_time, window_end, "
+    "status, version, ride_generation, doc, created_at, updated_at, terminal_at) "
+    "SELECT 'b' || ?, 'r', 'm', 'DXB', 'L', '2026', '2026', 'FAILED', 2, 1, '{}', '2026', '2026', '2026-01-01'",
+    "INSERT INTO outbox SELECT 'e' || ?, 'b' || ?, 2, 't', 1, 1, '{}', '2026', 0, '2026', '2026-01-01', NULL",
+    "INSERT INTO orphan_watch SELECT 'r' || ?, 'b' || ?, '2026', '2026', '2026', '2026', NULL",
+    "INSERT INTO booking_slots (booking_id, member_ref, period, starts_at, ends_at) "
+    "SELECT 'b' || ?, 'm', 'p', 's', 'e'",
+    "INSERT INTO webhook_inbox (provider, webhook_id, type, occurred_at, received_at, state, payload) "
+    "SELECT 'p', ?, 't', '2026', '2026-05-03', 'APPLIED', '{}'",
+)
+"""Rows of a booking that failed long ago, each of which is kept for longer."""
+
+
+def test_a_round_does_not_read_again_what_is_kept_for_years(tmp_path: Path) -> None:
+    desk, work = Desk(f"sqlite:///{tmp_path}/old.db"), list[int]()
+    for numbers in (range(2), range(2, 1000)):
+        with desk.transaction() as db:
+            for sql in OLD:
+                db.executemany(sql, [(number,) * sql.count("?") for number in numbers])
+        work.append(0)
+
+        def count() -> int:
+            work[-1] += 1
+            return 0
+
+        db.set_progress_handler(count, 10)
+        free({}, desk), find({}, desk), prune({}, desk), list(sample(desk))
+        db.set_progress_handler(None, 0)
+    desk.close()
+    assert work[1] < 2 * work[0], work  # in steps of SQLite's machine, of which reading one row takes several
