@@ -16,6 +16,7 @@ import yaml
 from engine.service.http import Response
 from tests.http import conftest
 from tests.http.conftest import ANA, BEN, ROOT, Front, wish
+from tests.http.test_faults import in_two_hours
 
 Make = Callable[..., Front]
 KEY = "a-key-of-the-client-1"
@@ -168,6 +169,50 @@ def test_who_does_not_wait_is_told_where_to_look_and_it_can_be_read_at_once(fron
         assert time.monotonic() < until
         time.sleep(0.1)
     assert service.book(key=KEY).status == 201
+
+
+@pytest.mark.parametrize(
+    ("step", "fault", "ask", "comes_to"),
+    [
+        ("modify.*", None, ("PATCH", "", {"luggage": {"large": 9}}), (422, "booking_rejected")),
+        ("cancel.*", "F38", ("POST", "/cancellation", {}), (409, "not_cancellable_in_state")),
+        ("cancel.*", None, ("POST", "/cancellation", {}), (200, None)),
+    ],
+)
+def test_a_repeat_is_told_what_came_of_what_was_still_going_on(
+    front: Make, step: str, fault: str | None, ask: tuple[str, str, Any], comes_to: tuple[int, str | None]
+) -> None:
+    service = front(*[fault] if fault else [])
+    made = service.book(in_two_hours(hours=5))
+    method, path, body = ask
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    headers = {
+        "idempotency_key": KEY,
+        "prefer": "respond-async",
+        "content_type": kind,
+        "if_match": made.headers["ETag"],
+    }
+
+    def again() -> Response:
+        return service.ask(method, made.headers["Location"] + path, body, **headers)
+
+    service.engine.pause_step(step)
+    assert [again().status for _ in range(2)] == [202, 202]
+    service.engine.unpause_step(step)
+    until = time.monotonic() + 20
+    while (answer := again()).status == 202 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert (answer.status, answer.json().get("code")) == comes_to, answer.body
+    assert answer.headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_repeat_of_an_erasure_tells_how_many_were_erased(front: Make) -> None:
+    service = front()
+    service.book(wish(luggage={"large": 9}))
+    path = f"/v1/members/{ANA}/erasure"
+    first, again = (service.ask("POST", path, scope="bookings:ops", idempotency_key=KEY) for _ in range(2))
+    assert (first.status, first.json()) == (again.status, again.json()) == (202, {"erased": 1})
+    assert again.headers["Idempotent-Replayed"] == "true"
 
 
 def test_what_is_kept_is_sealed(front: Make) -> None:

@@ -84,7 +84,7 @@ class Runner:
         began, patience = time.monotonic(), time.monotonic() + READABLE_SECONDS
         while not (self._exists(started.name) and seen()) and time.monotonic() < patience:
             self._pause(began, patience)
-            if (found := self._look(started.name)) is not None:
+            if (found := self.ended(started.name)) is not None:
                 return found
         if not self._exists(started.name):
             raise NotStarted(f"the start of {started.name} is not durable yet")
@@ -102,18 +102,19 @@ class Runner:
         """Wait a little: for this process's worker, which tells at once, or between two looks into the store."""
         if started.future is None:
             self._pause(began, until)
-            return self._look(started.name)
+            return self.ended(started.name)
         try:
             # An execution that sleeps for long is given back to the store, and its end is told by nobody.
             outcome = started.future.result(timeout=max(0.0, min(TOLD_SECONDS, until - time.monotonic())))
         except NotYet:
-            return self._look(started.name)
+            return self.ended(started.name)
         except (ExecutionAlreadyExists, ExecutionBusy, LeaseLost):
             started.future = None  # it runs, or has run, elsewhere
-            return self._look(started.name)
+            return self.ended(started.name)
         return Ending(outcome.status, outcome.output, outcome.error, outcome.cause)
 
-    def _look(self, name: str) -> Ending | None:
+    def ended(self, name: str) -> Ending | None:
+        """How an execution has ended; None while it runs, or when there is none of that name."""
         with self._guard:
             try:
                 execution = self._looking.load(name).execution

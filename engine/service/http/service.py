@@ -335,9 +335,14 @@ class HttpService:
         return self._read(flow.present, ask.variables(**more), ask.id)
 
     def _replay(self, ask: Ask, flow: Flow, found: Mapping[str, Any]) -> Response:
-        """The first answer was 202: how things stand now."""
-        more: dict[str, JSON] = {"subject": found["subject"], "running": True}
-        ending = self._present(ask, flow, more)
+        """The first answer was 202: how things stand now. A flow that has failed since tells why; what one that ended
+        well is about may have gone on."""
+        ask.identity = self._identity(ask, flow, int(found["created_ms"]))
+        more: dict[str, JSON] = {"subject": found["subject"], "running": False}
+        ending = self.runner.ended(str(self._evaluate(flow.name, ask.variables(**more))))
+        more["running"] = ending is None
+        if ending is None or (flow.present is not None and (ending.succeeded or flow.makes)):
+            ending = self._present(ask, flow, more)
         try:
             response = self.answering.of(flow, ending, ask.variables(**more), self.clock.now(), ask.request)
         except Refused as refused:
