@@ -72,7 +72,11 @@ def verify(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
     sender = SENDERS.get(provider)
     if sender is None:
         raise StepError("Webhook.UnknownProvider", "there is no such sender of messages")
-    profile = signatures.profiles()[ctx.settings.get(f"WEBHOOK_PROFILE_{provider.upper()}") or sender["profile"]]
+    setting = f"WEBHOOK_PROFILE_{provider.upper()}"
+    profile = signatures.profiles().get(ctx.settings.get(setting) or sender["profile"])
+    if profile is None:
+        ctx.log(f"messages are refused: {setting} names no profile of profiles.yaml", warning=True, provider=provider)
+        raise StepError("Webhook.Unauthorized", "the signature is not good")
     secrets = _secrets(profile, sender["secrets"], provider, ctx)
     try:
         name = signatures.verify(profile, secrets, payload["headers"], payload["body"].encode(), ctx.now().timestamp())

@@ -153,6 +153,29 @@ def test_the_log_says_why_a_message_is_refused_and_of_which_request(
     assert (answered["request_id"], answered["execution"][:4]) == ("req-of-the-app", "bkg_")
 
 
+@pytest.mark.parametrize("profile", ["body-hmac-sha256", "body-hmac-sha512"])
+def test_a_provider_that_signs_the_body_alone_is_believed_once(front: Make, profile: str) -> None:
+    service = front(TAXI_WEBHOOK_SECRET="old", TAXI_WEBHOOK_SECRET_NEXT="new", WEBHOOK_PROFILE_GLOBALTAXI=profile)
+    booking, rules = service.book().json(), profiles()[profile]
+    raw = json.dumps(event(booking, "DRIVER_ASSIGNED", 2)).encode()
+
+    def send(secret: str, body: bytes = raw) -> int:
+        header = {rules["signature"]: sign(rules, secret, "", 0, raw)}
+        return service.ask("POST", "/v1/webhooks/globaltaxi", body, member=None, **header).status
+
+    assert [send("old"), send("new"), send("old")] == [204] * 3
+    assert [send("another"), send("new", raw + b" ")] == [401] * 2
+    named = [found.name for found in service.engine.list() if found.name.startswith("webhook-")]
+    assert len(named) == 1  # a repeat is told by its body
+
+
+def test_a_profile_that_there_is_not_refuses_all(front: Make, caplog: pytest.LogCaptureFixture) -> None:
+    service = front(TAXI_WEBHOOK_SECRET=SECRET, WEBHOOK_PROFILE_GLOBALTAXI="standard")
+    booking = service.book().json()
+    assert message(service, event(booking, "DRIVER_ASSIGNED", 2)).status == 401
+    assert "WEBHOOK_PROFILE_GLOBALTAXI names no profile" in caplog.text
+
+
 def test_a_new_secret_with_a_mistake_leaves_the_old_one_good(front: Make) -> None:
     service = front(TAXI_WEBHOOK_SECRET=SECRET, TAXI_WEBHOOK_SECRET_NEXT="whsec_not-base64")
     booking = service.book().json()
