@@ -179,8 +179,8 @@ def arrival(here: World, told: str | None, name: str) -> str:
 
 
 def en_route(world: Any, **settings: str) -> tuple[World, str]:
-    """A booking whose driver has set off, and when he comes."""
-    here = world(plan=SETS_OFF, **settings)
+    """A booking whose driver has set off, and when he comes. Nobody is silent here, so no call need be cut short."""
+    here = world(plan=SETS_OFF, **{"TAXI_TIMEOUT_SCALE": "1", **settings})
     here.book(asap())
     here.clock.advance(70)
     track(here, one_look())
