@@ -285,6 +285,22 @@ def test_a_taxi_company_that_comes_back_between_two_tries_is_asked_again(world: 
     assert here.violations() == []
 
 
+def test_a_ride_that_a_message_confirms_at_the_moment_of_giving_up_is_kept(world: Any) -> None:
+    def hesitate(states: dict[str, Any]) -> None:
+        states["AwaitRide"]["Catch"][-1]["Next"] = "Hesitate"
+        states["Hesitate"] = {"Type": "Wait", "Seconds": 1, "Next": "BeginCompensation"}
+
+    def confirm(seconds: float) -> None:
+        if here.rows("SELECT 1 FROM executions WHERE state = 'Hesitate'"):
+            here.change("UPDATE bookings SET status = 'CONFIRMED'")
+
+    here = world("F30")
+    here.on_advance = confirm
+    outcome = here.book(scheduled(), flow=here.edited(hesitate))
+    assert (outcome.status, outcome.output["status"]) == ("SUCCEEDED", "CONFIRMED")
+    assert here.sim.calls("cancelRide") == here.sim.calls("cancelByReference") == 0
+
+
 def test_without_a_taxi_company_the_booking_fails_with_advice_in_the_history(world: Any) -> None:
     here = world()
     here.settings["TAXI_URL"] = ""
