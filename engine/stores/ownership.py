@@ -18,9 +18,10 @@ OWNER_BITS: Final = 52
 """Ids of owners are drawn at random: two never meet."""
 
 _guard = threading.Lock()
-_held: set[tuple[str, int]] = set()
+_held: dict[str, set[int]] = {}
+"""The owners whose locks this process holds, by database."""
 _files: dict[str, int] = {}
-"""Open lock files by path. One descriptor each for the life of the process: closing any would drop all its locks."""
+"""The lock files of these databases, one descriptor each: closing any would drop all of this process's locks in it."""
 
 
 class Locks:
@@ -33,23 +34,24 @@ class Locks:
     def hold(self, owner: int) -> bool:
         """Take the lock of that owner; False when it is held, by this process or another one."""
         with _guard:
-            held = (self._database, owner)
-            if held in _held:
+            if owner in _held.get(self._database, ()):
                 return False
             if self._file is not None:
                 try:
                     fcntl.lockf(_descriptor(self._file), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
                 except (BlockingIOError, PermissionError):
+                    self._close_unused()
                     return False
-            _held.add(held)
+            _held.setdefault(self._database, set()).add(owner)
             return True
 
     def give_back(self, owner: int) -> None:
         """Let go of a lock that this process holds."""
         with _guard:
-            _held.discard((self._database, owner))
+            _held.get(self._database, set()).discard(owner)
             if self._file is not None:
                 fcntl.lockf(_descriptor(self._file), fcntl.LOCK_UN, 1, owner)
+            self._close_unused()
 
     def free(self, owner: int) -> bool:
         """Whether nobody holds the lock: that owner's process has ended."""
@@ -57,6 +59,13 @@ class Locks:
             return False
         self.give_back(owner)
         return True
+
+    def _close_unused(self) -> None:
+        """Close the file when this process holds no lock in it: who opens many databases must not run out of files."""
+        if not _held.get(self._database):
+            _held.pop(self._database, None)
+            if self._database in _files:
+                os.close(_files.pop(self._database))
 
 
 def _descriptor(path: str) -> int:

@@ -121,7 +121,7 @@ class TaxiClient:
 
         from steps.taxi_api.transport import deadline
 
-        transport = _pooled(self.base)  # what the first one loads is not the call's time
+        transport = _pool()  # what the first one loads is not the call's time
         seconds = max(SHORTEST_S, call.seconds * self._scale)
         sent = {**FIXED, "X-Request-Id": f"req_{uuid.uuid4().hex}", **(call.headers or {}), **headers}
         ends = time.monotonic() + seconds
@@ -190,8 +190,8 @@ def _tokens(settings: Mapping[str, str]) -> Tokens | None:
 
 
 @cache
-def _pooled(base: str) -> Any:
-    """One pool of connections per taxi company, for the life of the process."""
+def _pool() -> Any:
+    """The connections to all addresses, for the life of the process. What is idle is closed by the next call."""
     from steps.taxi_api.transport import DeadlineTransport
 
     transport = DeadlineTransport()

@@ -35,7 +35,8 @@ def under_uvicorn(service: Front) -> Iterator[str]:
 
 @contextmanager
 def under_waitress(service: Front) -> Iterator[str]:
-    server = waitress.create_server(WsgiApp(service.service), host="127.0.0.1", port=0, threads=8)
+    app = WsgiApp(service.service)
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=8, asyncore_use_poll=True)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.effective_port}"
