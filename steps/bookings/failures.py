@@ -55,7 +55,8 @@ def rejection(refused: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def with_offer(told: Mapping[str, Any], quote: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
     """What the member is told, and with it the `quote` that was too dear, as long as it holds: agreed to, it can be
-    booked. Only where the price stands in the way."""
+    booked. For one that was over, the one that it would be now. Only where the price stands in the way."""
+    quote = (quote or {}).get("renewed", quote)
     if quote is None or told["suggested_action"] != "REQUOTE" or parse(quote["expires_at"]) <= now:
         return dict(told)
     price = {"amount_minor": quote["amount_minor"], "currency": quote["currency"]}

@@ -14,6 +14,7 @@ KEPT = ("quote_id", "price_type", "expires_at", "vehicle_class", "free_waiting_m
 def offers(request: Mapping[str, Any], ctx: StepContext) -> list[dict[str, Any]]:
     """The valid offers in the wanted class, the cheapest first; or the very offer that the member saw, valid or not.
 
+    One that is over has `renewed`, the cheapest valid one, if there is any.
     Raises StepError with a name of `errors.ERRORS`, Taxi.NoVehicles among them.
     """
     found = [
@@ -21,11 +22,14 @@ def offers(request: Mapping[str, Any], ctx: StepContext) -> list[dict[str, Any]]
         for offer in Taxi(ctx, again=ctx.attempt > 1).quotes(request)
         if offer["vehicle_class"] == request["vehicle_class"]
     ]
-    seen = [offer for offer in found if offer["quote_id"] == request.get("quote_id")]
-    found = seen or [offer for offer in found if not expired(offer, ctx.now())]
-    if not found:
+    valid = [_kept(offer) for offer in found if not expired(offer, ctx.now())]
+    valid.sort(key=lambda quote: int(quote["amount_minor"]))
+    seen = next((_kept(offer) for offer in found if offer["quote_id"] == request.get("quote_id")), None)
+    if seen is not None:
+        return [{**seen, "renewed": valid[0]} if valid and expired(seen, ctx.now()) else seen]
+    if not valid:
         raise StepError("Taxi.NoVehicles", f"no {request['vehicle_class']} is offered for that time and place")
-    return sorted(map(_kept, found), key=lambda quote: int(quote["amount_minor"]))
+    return valid
 
 
 def _kept(offer: Mapping[str, Any]) -> dict[str, Any]:

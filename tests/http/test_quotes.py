@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from steps.taxi_api.operations import Taxi
 from tests.http.conftest import Front, wish
 
 Make = Callable[..., Front]
@@ -71,6 +72,21 @@ def test_a_price_that_is_too_high_is_told_and_can_be_agreed_to(
     booked = service.book(wish(quote_id=quote["quote_id"], price=agreed))
     assert booked.status == 201, booked.body
     assert booked.json()["price"]["amount_minor"] == quote["price"]["amount_minor"]
+
+
+def test_a_price_that_is_over_is_told_with_the_one_that_holds(front: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The taxi company still lists what the member saw, though its time is over."""
+    service, quotes = front(), Taxi.quotes
+
+    def with_the_old_one(taxi: Taxi, request: Any) -> list[dict[str, Any]]:
+        found = quotes(taxi, request)
+        return [{**found[0], "quote_id": "q_old", "expires_at": "2026-01-01T00:00:00Z"}, *found]
+
+    monkeypatch.setattr(Taxi, "quotes", with_the_old_one)
+    over = service.book(wish(quote_id="q_old"))
+    assert (over.status, over.json()["code"]) == (409, "quote_expired"), over.body
+    booked = service.book(wish(quote_id=over.json()["quote"]["quote_id"]))
+    assert booked.status == 201, booked.body
 
 
 def test_no_car_and_no_answer_are_told_as_when_booking(front: Make) -> None:
