@@ -22,6 +22,8 @@ from steps.bookings.shapes import BOOKING_ID, CAUSE, ERROR, QUOTE, RIDE, STORE_E
 OUTBOX_LIMIT = 10_000
 BLOCK_MIN = 90
 OFFER = {**QUOTE, "type": ["object", "null"]}
+ABOUT_THE_PRICE = ("Rules.Rejected", "Taxi.PriceChanged", "Taxi.QuoteExpired")
+"""After these errors a booking's last quote is what the ride would cost; after any other it says nothing."""
 LONGEST_RESOLVE_S, SHORTEST_RESOLVE_S = 600.0, 60.0
 
 
@@ -196,8 +198,8 @@ def fail(payload: dict[str, Any], ctx: StepContext) -> dict[str, Any]:
             code = failures.code_of(error, after_a_ride=booking.status == "COMPENSATING", rules=rules)
             if "rebooking" in booking.doc:
                 code = "rebooking_failed"  # whatever the reason: the ride that the member had is gone
-            judged = payload.get("quote") if error == "Rules.Rejected" else None  # any other error is not about it
-            told = failures.with_offer(failures.failure(code), judged, ctx.now())
+            offer = payload.get("quote") if error in ABOUT_THE_PRICE else None
+            told = failures.with_offer(failures.failure(code), offer, ctx.now())
             booking = _end(repo, booking, _failing(booking, error, attempts), told)
     if failures.is_ours(booking.failure_code):
         about = {"booking_id": booking.booking_id, "request_id": booking.doc.get("request_id")}

@@ -74,7 +74,7 @@ def follow(repo: Repository, booking: Booking, ride: Mapping[str, Any], *, actor
     if known != booking.doc.get("ride"):
         booking = repo.update(booking, doc={**booking.doc, "ride": known})
     if booking.terminal_at is not None or booking.status in OURS:
-        return booking
+        return _priced_after_the_end(repo, booking, ride)
     try:
         triggers = steps_to(booking, ride, lifecycle())
     except Impossible:
@@ -90,6 +90,14 @@ def follow(repo: Repository, booking: Booking, ride: Mapping[str, Any], *, actor
     if booking.status == "COMPLETED" and triggers and price.get("amount_minor", 0) > (booking.price_minor or 0):
         booking = repo.need_people(booking, "dearer_than_agreed")
     return booking
+
+
+def _priced_after_the_end(repo: Repository, booking: Booking, ride: Mapping[str, Any]) -> Booking:
+    """The receipt has been told when the taxi company names another price: people put it right."""
+    price = (ride.get("final_price") or {}).get("amount_minor", booking.price_minor)
+    if booking.status != "COMPLETED" or price == booking.price_minor or booking.attention:
+        return booking
+    return repo.need_people(booking, "price_after_the_end")
 
 
 def seen(booking: Booking, ride: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from engine import StepError
 from steps.booking import confirm, request
+from steps.bookings.following import follow
 from steps.bookings.repository import repository
 from steps.taxi_api import rides
 from steps.taxi_api.operations import expired, quote_request
@@ -94,3 +96,26 @@ def test_confirming_again_changes_nothing(booked: Desk) -> None:
     first = confirm({"booking_id": BOOKING, "ride": good}, booked)
     assert confirm({"booking_id": BOOKING, "ride": good}, booked) == first
     assert booked.db.execute("SELECT COUNT(*) FROM outbox").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    ("at_the_end", "later", "price", "reasons"),
+    [
+        (2900, 2900, 2900, []),  # it is what was agreed at most
+        (3200, 3200, 3000, ["dearer_than_agreed"]),  # once, however often it is told
+        (None, 3000, 3000, []),
+        (None, 2500, 3000, ["price_after_the_end"]),  # the receipt has been told
+        (None, 3200, 3000, ["price_after_the_end"]),
+    ],
+)
+def test_the_price_in_the_end(at_the_end: int | None, later: int, price: int, reasons: list[str], booked: Desk) -> None:
+    confirm({"booking_id": BOOKING, "ride": {**ride("CONFIRMED"), "ride_ref": "gtx_1"}}, booked)
+    for number, final in enumerate((at_the_end, later, later), start=2):
+        priced = {} if final is None else {"final_price": {"amount_minor": final, "currency": "GBP"}}
+        booked.sleep(1)
+        with repository(booked) as repo:
+            follow(repo, repo.load(BOOKING), {**ride("COMPLETED"), "sequence": number, **priced}, actor="supplier")
+    with repository(booked) as repo:
+        assert (repo.load(BOOKING).status, repo.load(BOOKING).price_minor) == ("COMPLETED", price)
+    told = [json.loads(row[0])["data"] for row in booked.db.execute("SELECT envelope FROM outbox ORDER BY seq")]
+    assert [data["reason"] for data in told if "reason" in data] == reasons

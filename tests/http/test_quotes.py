@@ -74,6 +74,18 @@ def test_a_price_that_is_too_high_is_told_and_can_be_agreed_to(
     assert booked.json()["price"]["amount_minor"] == quote["price"]["amount_minor"]
 
 
+@pytest.mark.parametrize("fault", ["price_changed", "quote_expired"])
+def test_a_price_that_the_taxi_company_refuses_twice_is_told_with_the_one_that_holds(front: Make, fault: str) -> None:
+    service = front()
+    service.sim.set_plan({"faults": [{"op": "createRide", "nth": 1, "times": 2, "fault": fault}]})
+    wanted = wish(price={"max_amount_minor": 20_000, "currency": "GBP"})
+    refused = service.book(wanted)
+    assert (refused.status, refused.json()["code"]) == (409, fault), refused.body
+    booked = service.book({**wanted, "quote_id": refused.json()["quote"]["quote_id"]})
+    assert booked.status == 201, booked.body
+    assert booked.json()["price"]["amount_minor"] == refused.json()["quote"]["price"]["amount_minor"]
+
+
 def test_a_price_that_is_over_is_told_with_the_one_that_holds(front: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The taxi company still lists what the member saw, though its time is over."""
     service, quotes = front(), Taxi.quotes
