@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -48,6 +49,12 @@ class Session(psycopg.Connection[Any]):
         problem = psycopg.errors.error_from_result(result, encoding=self.info.encoding)
         # The server gives every failure a code: without one it is the connection that has failed.
         raise problem if problem.sqlstate else psycopg.OperationalError(str(problem))
+
+    def silent(self) -> bool:
+        """Whether the server has said nothing since the last answer. One that ends a session says so, or hangs up."""
+        ear = select.poll()
+        ear.register(self.fileno(), select.POLLIN)
+        return not ear.poll(0)
 
 
 def connect(url: str, *, tuned: bool = True) -> Session:

@@ -94,10 +94,7 @@ class Sessions:
     def aside(self, *, reading: bool = False) -> Iterator[Connection]:
         """See Store."""
         with explained(self.url):
-            try:
-                connection = self._spare.pop()
-            except IndexError:
-                connection = connect(self._url, tuned=False)
+            connection = self._beside()
             try:
                 with transaction(connection, 0) as db:
                     yield db
@@ -106,3 +103,14 @@ class Sessions:
                     connection.close()
                 else:
                     self._spare.append(connection)
+
+    def _beside(self) -> Session:
+        """A spare connection, or a new one. Those that the server has ended since, with a restart, are not used."""
+        while True:
+            try:
+                connection = self._spare.pop()
+            except IndexError:
+                return connect(self._url, tuned=False)
+            if connection.silent():
+                return connection
+            connection.close()

@@ -86,6 +86,18 @@ def test_a_start_without_an_answer_is_found_again(server: str) -> None:
         assert sorted(found.name for found in store.list(Wanted())) == ["first", "one"]
 
 
+def test_spare_connections_that_the_server_has_ended_are_not_used(server: str) -> None:
+    with schema(server) as url, opened(url) as store:
+        with store.aside() as one, store.aside() as two, store.aside(reading=True) as three:
+            ends = [db.execute("SELECT pg_backend_pid()").fetchone()[0] for db in (one, two, three)]
+        with psycopg.connect(server, autocommit=True) as db:
+            db.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s::int[]) AS pid", (ends[1:],))
+        with store.aside() as one, store.aside() as two:
+            used = [db.execute("SELECT pg_backend_pid()").fetchone()[0] for db in (one, two)]
+    assert used[0] == ends[0], "one that lives is used again"
+    assert used[1] not in ends
+
+
 def test_a_command_waits_for_a_statement_of_another_thread(server: str) -> None:
     """libpq lets one thread use a connection at a time, and would throw the other one's answer away."""
     with connect(server) as connection, ThreadPoolExecutor(1) as threads:
