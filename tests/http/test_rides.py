@@ -245,6 +245,8 @@ def test_members_are_told_in_their_language(front: Make) -> None:
     assert (read.headers["Content-Language"], read.headers["Vary"]) == ("de", "Accept-Language")
     listed = service.ask("GET", "/v1/bookings", accept_language="de").json()["bookings"]
     assert listed[0]["failure"] == failure
+    events = b"".join(service.ask("GET", f"{path}/events", accept_language="de").body).decode()  # type: ignore[arg-type]
+    assert "Ihr Gepäck" in events
     assert "bags" in service.ask("GET", path, accept_language="es").json()["failure"]["user_message"]
     english = service.book(wish(luggage={"large": 9, "small": 9}), accept_language="en, de;q=0.5")
     assert "bags" in english.json()["user_message"]

@@ -25,7 +25,7 @@ from engine.service.http.limiting import RateLimits
 from engine.service.http.messages import Request, Response, encode
 from engine.service.http.operations import Flow, Operation, Routes
 from engine.service.http.preferences import fingerprint, idempotency_key, versions, waiting
-from engine.service.http.problems import FALLBACK, Refused, read_catalogue
+from engine.service.http.problems import FALLBACK, Refused, accepted_languages, read_catalogue
 from engine.service.http.running import Ending, NotStarted, Runner
 from engine.service.http.stepping import Steps
 from engine.service.http.streams import Failed, Streams
@@ -238,9 +238,11 @@ class HttpService:
     def _stream(self, ask: Ask, flow: Flow, settings: Mapping[str, Any]) -> Response:
         """Ask the flow again and again for what comes `after`."""
         last = str(ask.parameters["header"].get("last_event_id") or "0")
+        languages = accepted_languages(ask.request.header("accept-language"))
 
         def read(after: int) -> Ending:
-            return self._read(flow, ask.variables(after=after), ask.id)
+            ending = self._read(flow, ask.variables(after=after), ask.id)
+            return ending._replace(output=self.catalogue.told(ending.output, languages)[0])
 
         try:
             return self.streams.open(read, settings, int(last), follow=ask.request.follows)
