@@ -49,6 +49,22 @@ class _Postgres:
         self._db.close()
 
 
+@contextmanager
+def looking(url: str, simulator: Simulator) -> Iterator[Callable[..., list[dict[str, Any]]]]:
+    """What finds the rows of a query, with the taxi company's knowledge as sim_rides; all on one connection."""
+    with closing(connect(url)) as db:
+        db.execute(SIM_RIDES)
+        for ride in simulator.rides():
+            known = (ride["ride_ref"], ride["booking_id"], ride["client_reference"], int(ride["live"]))
+            db.execute("INSERT INTO sim_rides VALUES (?, ?, ?, ?)", known)
+
+        def rows(sql: str, *values: Any) -> list[dict[str, Any]]:
+            cursor = db.execute(sql, values)
+            return [dict(zip([name for name, *_ in cursor.description], row, strict=True)) for row in cursor]
+
+        yield rows
+
+
 def asap() -> dict[str, Any]:
     """The example: a car now, from Dubai."""
     found: dict[str, Any] = json.loads((ROOT / "flows/examples/booking.json").read_text())
@@ -110,13 +126,8 @@ class World:
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """What a query finds, with the taxi company's knowledge as sim_rides."""
-        with closing(connect(self.url)) as db:
-            db.execute(SIM_RIDES)
-            for ride in self.sim.rides():
-                known = (ride["ride_ref"], ride["booking_id"], ride["client_reference"], int(ride["live"]))
-                db.execute("INSERT INTO sim_rides VALUES (?, ?, ?, ?)", known)
-            cursor = db.execute(sql, values)
-            return [dict(zip([name for name, *_ in cursor.description], row, strict=True)) for row in cursor]
+        with looking(self.url, self.sim) as rows:
+            return rows(sql, *values)
 
     def change(self, sql: str) -> None:
         """Change the tables behind the program's back, even against what they check."""
@@ -139,7 +150,8 @@ class World:
     def violations(self) -> list[str]:
         """The invariants that do not hold."""
         now = stamp(datetime.fromtimestamp(self.clock.now(), UTC))
-        return invariants.violations(self.rows, self.sim, self.log, now)
+        with looking(self.url, self.sim) as rows:
+            return invariants.violations(rows, self.sim, self.log, now)
 
     def close(self) -> None:
         if self._engine is not None:

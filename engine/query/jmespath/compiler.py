@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from engine.errors import ExpressionSyntaxError
@@ -62,6 +62,7 @@ class Compiled(NamedTuple):
         return value
 
 
+@lru_cache(maxsize=1024)
 def compile_text(text: str) -> Compiled:
     """Compile an expression without its delimiters. Raises ExpressionSyntaxError."""
     tree = parse(text)
