@@ -124,7 +124,7 @@ def test_the_process_that_runs_it_gives_it_back_when_the_calls_that_are_out_have
         front.start(chain("a", "b"), name="x")
         assert inside.wait(PATIENCE)
         front.pause("x")
-        time.sleep(0.5)  # a worker hears of it within a moment
+        time.sleep(1.0)  # a worker hears of it within a moment
         go_on.set()
         until(lambda: [found.parked for found in front.list()] == ["b"])
         assert front.describe("x")["waiting"][0]["parked"] == "b"

@@ -62,6 +62,14 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [words for text in texts for words in ("does not answer", "is back") if words in text]
 
 
+def hears(caplog: pytest.LogCaptureFixture, words: str) -> None:
+    """Wait until that has been said."""
+    end = time.monotonic() + PATIENCE
+    while words not in said(caplog):
+        assert time.monotonic() < end, f"nobody said {words!r}"
+        time.sleep(0.02)
+
+
 class Wire:
     """A wire to a PostgreSQL server that can be cut: a socket in a folder of its own."""
 
@@ -119,13 +127,19 @@ def test_a_network_that_is_cut_and_mended_holds_executions_up_and_loses_nothing(
         wire = Wire(folder, f"{host}/.s.PGSQL.5432")
         url = direct.replace(host, str(folder)).replace(host.replace("/", "%2F"), str(folder))
         assert url != direct
-        with Engine(direct, steps={"work": work}) as front, Engine(url, steps={"work": work}) as engine:
+        begun = threading.Event()
+
+        def work_on(payload: Any, ctx: Any) -> Any:
+            begun.set()
+            return work(payload, ctx)
+
+        with Engine(direct, steps={"work": work}) as front, Engine(url, steps={"work": work_on}) as engine:
             for number in range(30):
                 front.start(FLOW, {"n": number}, name=f"x{number}")
             with working(engine):
-                time.sleep(0.2)
+                assert begun.wait(PATIENCE)
                 wire.cut()
-                time.sleep(1.0)
+                hears(caplog, "does not answer")
                 wire.mend()
                 all_succeeded(front, 30)
         wire.cut()
@@ -144,7 +158,7 @@ def test_a_disk_that_is_full_holds_executions_up_until_there_is_room(
         (pages,) = database.connection.execute("PRAGMA page_count").fetchone()
         database.connection.execute(f"PRAGMA max_page_count = {pages + 10}")
         with working(engine):
-            time.sleep(1.0)
+            hears(caplog, "does not answer")
             assert front.list(status="SUCCEEDED") == []
             with database._lock:
                 database.connection.execute("PRAGMA max_page_count = 1000000")
