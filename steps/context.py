@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from math import asin, cos, radians, sin, sqrt
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -70,7 +71,9 @@ def context_of(
         field = f"the reference data has no {problem} where it is needed"
         known = {reference.Missing: str(problem), KeyError: field}
         why = known.get(type(problem), "the reference data has a field of another form than is needed")
-        ctx.log(f"what the rules look at cannot be had: {why}", warning=True)
+        read = extract_tb(problem.__traceback__)[-1]
+        where = f" ({Path(read.filename).name}, line {read.lineno})" if type(problem) is not reference.Missing else ""
+        ctx.log(f"what the rules look at cannot be had: {why}{where}", warning=True)
         raise StepError("Context.Unavailable", why) from problem
 
 
