@@ -22,11 +22,13 @@ def offers(request: Mapping[str, Any], ctx: StepContext) -> list[dict[str, Any]]
         for offer in Taxi(ctx, again=ctx.attempt > 1).quotes(request)
         if offer["vehicle_class"] == request["vehicle_class"]
     ]
+    seen = next((_kept(offer) for offer in found if offer["quote_id"] == request.get("quote_id")), None)
+    if seen is not None and not expired(seen, ctx.now()):
+        return [seen]
     valid = [_kept(offer) for offer in found if not expired(offer, ctx.now())]
     valid.sort(key=lambda quote: int(quote["amount_minor"]))
-    seen = next((_kept(offer) for offer in found if offer["quote_id"] == request.get("quote_id")), None)
     if seen is not None:
-        return [{**seen, "renewed": valid[0]} if valid and expired(seen, ctx.now()) else seen]
+        return [{**seen, "renewed": valid[0]} if valid else seen]
     if not valid:
         raise StepError("Taxi.NoVehicles", f"no {request['vehicle_class']} is offered for that time and place")
     return valid
